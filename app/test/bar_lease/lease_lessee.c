@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include <string.h>
+
+#include "lease_lessee.h"
+
+struct hand hand;
+
+static void
+granted(void *arg, unsigned int slice, void *address)
+{
+	assert_ptr_equal(arg, &hand);
+	hand.granted[slice]++;
+	hand.address[slice] = address;
+}
+
+static void
+lost(void *arg, unsigned int slice)
+{
+	assert_ptr_equal(arg, &hand);
+	hand.lost[slice]++;
+	hand.address[slice] = NULL;
+}
+
+static void
+hangup(void *arg)
+{
+	assert_ptr_equal(arg, &hand);
+	if (hand.destroy_at_hangup)
+		hand_destroy();
+	hand.hangups++;
+}
+
+struct bar_lessee_conf
+hand_conf(void)
+{
+	struct bar_lessee_conf conf = {
+		.name = LESSOR_NAME,
+		.nb_slices = NB_SLICES,
+		.length = PAGE,
+		.granted = granted,
+		.lost = lost,
+		.hangup = hangup,
+		.arg = &hand,
+	};
+
+	return conf;
+}
+
+void
+hand_create(void)
+{
+	struct bar_lessee_conf conf = hand_conf();
+
+	memset(&hand, 0, sizeof(hand));
+	assert_int_equal(bar_lessee_create(&conf, &hand.lessee), 0);
+}
+
+void
+hand_destroy(void)
+{
+	bar_lessee_destroy(hand.lessee);
+	hand.lessee = NULL;
+}
+
+static bool
+has_hung_up(void *arg)
+{
+	return hand.hangups != 0;
+}
+
+void
+hand_wait_hangup(void)
+{
+	assert_true(eventually(has_hung_up, NULL));
+	interrupts_pass();
+	assert_int_equal(hand.hangups, 1);
+}
+
+int
+hand_teardown(void **state)
+{
+	hand_destroy();
+	return world_teardown(state);
+}

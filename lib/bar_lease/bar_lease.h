@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef BAR_LEASE_H
+#define BAR_LEASE_H
+
+/**
+ * @file
+ * Who holds which BAR slice.
+ *
+ * The lessor (the DPDK primary process, which owns the device) keeps a table of slices, one page
+ * of a BAR each, and grants leases on them. A lessee (a secondary process) asks for slices and
+ * gets a mapping of each, nothing else of the device. One slice has one holder.
+ *
+ * rte_mp serves only to find each other: its one request returns one end of a socket pair. Over
+ * that channel the lessor learns from the kernel who the peer is (SCM_CREDENTIALS and a pidfd),
+ * hands out DMABUF descriptors, and notices its end. End of file means: revoke now. A readable
+ * pidfd means: the process is gone, what its slices drive may be reset.
+ *
+ * A slice goes FREE, LEASED, REVOKED (nobody can ring any more), RESETTING (the lessor's user
+ * resets what the slice drives and takes its buffers back), FREE. Where the reset fails, it stays
+ * QUARANTINED until bar_lessor_start(); where the kernel would not revoke, until it does.
+ *
+ * Functions return 0 or a non-negative value on success and a negative errno on failure. Failures
+ * are logged with object and cause under the log type "lib.bar_lease".
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <bar_slice.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Longest name of a lessor, with its terminating NUL; a PCI address fits. */
+#define BAR_LEASE_NAME_SIZE 48
+
+/** Most slices that one lessor can have. */
+#define BAR_LEASE_MAX_SLICES 1024
+
+/** Most lessees that one lessor serves at once; another one is refused with -EUSERS. */
+#define BAR_LEASE_MAX_PEERS 128
+
+/** The life of a slice. */
+enum bar_lease_state {
+	BAR_LEASE_FREE,
+	BAR_LEASE_TAKEN,	/**< the lessor's own process uses it */
+	BAR_LEASE_LEASED,
+	BAR_LEASE_REVOKED,	/**< revoked; its holder is not known to have stopped */
+	BAR_LEASE_RESETTING,
+	BAR_LEASE_QUARANTINED,	/**< the reset failed, or the revocation */
+};
+
+/** Name of a state, as telemetry and logs give it. Never NULL. */
+const char *bar_lease_state_name(enum bar_lease_state state);
+
+/* ---- The lessor ---- */
+
+struct bar_lessor;
+
+/** One page of a BAR that can be leased. */
+struct bar_lessor_slice {
+	unsigned int bar;		/**< VFIO region index, 0 to 5 */
+	uint64_t offset;		/**< in the BAR; a multiple of the page size */
+	char name[BAR_SLICE_NAME_SIZE];	/**< for /proc/PID/maps, logs and telemetry */
+};
+
+struct bar_lessor_conf {
+	/** What lessees ask for, unique in the process: the device's PCI address. Copied. */
+	const char *name;
+	/** VFIO device descriptor; must stay open until bar_lessor_destroy(). */
+	int device_fd;
+	/** What bar_slice_probe() found. Copied. */
+	struct bar_slice_support support;
+	/** Memory type of the lessees' mappings. */
+	enum bar_slice_memattr memattr;
+	/** Copied. */
+	const struct bar_lessor_slice *slices;
+	unsigned int nb_slices;
+	/**
+	 * Reset what slice number @p slice drives and take its buffers back. Called from the EAL
+	 * interrupt thread, when the slice is revoked and its holder has ended or let go of it,
+	 * and only between bar_lessor_start() and bar_lessor_stop(). Must not call the library.
+	 *
+	 * @return 0: free for the next holder; a negative errno: quarantined.
+	 */
+	int (*reset)(void *arg, unsigned int slice);
+	void *arg;
+};
+
+/** A snapshot of one slice. */
+struct bar_lease_info {
+	enum bar_lease_state state;
+	pid_t pid;		/**< of the last holder; 0 for none yet */
+	uid_t uid;		/**< of the last holder */
+	uint64_t granted;	/**< leases of this slice so far */
+	uint64_t refused;	/**< requests for it refused so far */
+	/* CLOCK_MONOTONIC in nanoseconds of the latest such event; 0 for none yet. */
+	uint64_t granted_at;
+	uint64_t revoked_at;
+	uint64_t freed_at;	/**< reset done, free for the next holder */
+};
+
+/**
+ * Set up the table and listen for lessees. Nothing is granted before bar_lessor_start().
+ * Primary process only; not from the rte_mp or the interrupt thread.
+ *
+ * @return
+ *   - -EINVAL: a wrong argument, or not the primary process;
+ *   - -EEXIST: there is a lessor of this name;
+ *   - -ENOTSUP: the kernel offers no revocable slices, or EAL runs without multi-process
+ *     support (--in-memory, --no-shconf): logged, which;
+ *   - -ENOMEM.
+ */
+int bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor);
+
+/** Revoke everything, hang up on every lessee, and free the lessor. NULL does nothing. */
+void bar_lessor_destroy(struct bar_lessor *lessor);
+
+/**
+ * Begin to grant leases: what the slices drive has just been reset. Quarantined slices and those
+ * revoked but not given back by a living process of an earlier round stay unavailable.
+ */
+void bar_lessor_start(struct bar_lessor *lessor);
+
+/**
+ * Revoke every lease and grant no more; lessees are told and asked to let go. Waits for their
+ * answers, but at most @p timeout_ms milliseconds.
+ *
+ * @return number of slices whose holder lives and has not let go.
+ */
+int bar_lessor_stop(struct bar_lessor *lessor, unsigned int timeout_ms);
+
+/**
+ * Take a slice for the lessor's own process. Lock-free, from any thread.
+ *
+ * @return -EBUSY: another process has it or its reset is not done; -ENETDOWN: not started.
+ */
+int bar_lessor_take(struct bar_lessor *lessor, unsigned int slice);
+
+/** Give back what bar_lessor_take() took. */
+void bar_lessor_put(struct bar_lessor *lessor, unsigned int slice);
+
+/** Describe a slice; -EINVAL: no such slice. Any thread. */
+int bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info);
+
+/* ---- The lessee ---- */
+
+struct bar_lessee;
+
+struct bar_lessee_conf {
+	/** Name of the lessor. Copied. */
+	const char *name;
+	/** Number of slices the caller expects; more than the lessor has is an error. */
+	unsigned int nb_slices;
+	/** Length of each mapping in bytes: the page size. */
+	size_t length;
+	/**
+	 * A lease was granted and stands mapped, write-only by convention, at @p address. Called
+	 * from the EAL interrupt thread.
+	 */
+	void (*granted)(void *arg, unsigned int slice, void *address);
+	/**
+	 * A lease has ended. The address stays valid memory, but what is written to it reaches
+	 * nothing. Called from the interrupt thread, or in a thread that has just touched the
+	 * revoked page, as a signal handler: only async-signal-safe calls. May be called twice.
+	 */
+	void (*lost)(void *arg, unsigned int slice);
+	/** The lessor has hung up or died; every lease is lost already. Interrupt thread. */
+	void (*hangup)(void *arg);
+	void *arg;
+};
+
+/**
+ * Find the lessor and open the channel to it. Not from the rte_mp thread.
+ *
+ * @return
+ *   - -EINVAL: no slices, or more than BAR_LEASE_MAX_SLICES;
+ *   - -ENOENT: the primary process has no lessor of this name;
+ *   - -ETIMEDOUT: it does not answer;
+ *   - -EPROTO: it speaks another version of the protocol;
+ *   - -ERANGE: it has fewer slices than @p conf names;
+ *   - -EUSERS: it serves BAR_LEASE_MAX_PEERS lessees already; -EACCES: it does not serve this
+ *     user; -ENOMEM.
+ */
+int bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee);
+
+/**
+ * Let go of every lease and close the channel. No thread may be using a mapping. NULL does
+ * nothing.
+ */
+void bar_lessee_destroy(struct bar_lessee *lessee);
+
+/**
+ * Ask for a slice unless that was done already. Lock-free and without waiting: the answer comes
+ * through granted(). After a refusal the request is held back until the lessor says that the
+ * slice is free, or for a second, so that calling this in a loop costs nobody anything.
+ */
+void bar_lessee_request(struct bar_lessee *lessee, unsigned int slice);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BAR_LEASE_H */

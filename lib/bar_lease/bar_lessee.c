@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ *
+ * The interrupt thread receives; any thread may ask. What they share of a slice is its state.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_string_fns.h>
+
+#include "bar_lease_private.h"
+
+/* How long the primary may take to answer, in seconds; rte_mp counts in them. */
+#define ANSWER_TIMEOUT 5
+
+enum want_state {
+	WANT_NOTHING,
+	WANT_ASKED,		/* request sent, no answer yet */
+	WANT_HELD,
+	WANT_LOST,		/* a touch found it revoked; the lessor has not said so */
+	WANT_REFUSED,		/* not before retry_at */
+};
+
+struct want {
+	int state;		/* enum want_state; atomic */
+	uint64_t retry_at;	/* TSC cycles */
+	int32_t lease;		/* number of the latest lease */
+	bool release_due;	/* of that lease; while ASKED, the asking thread's */
+	void *address;		/* of the latest mapping, or NULL */
+	int last_error;		/* of the latest refusal, to log a lasting one once */
+	struct bar_lessee *lessee;
+};
+
+struct bar_lessee {
+	char name[BAR_LEASE_NAME_SIZE];
+	int fd;				/* other threads send on it until the destroy */
+	struct lease_watch *channel;	/* on a duplicate; NULL after the end of file */
+	size_t length;
+	void (*granted)(void *arg, unsigned int slice, void *address);
+	void (*lost)(void *arg, unsigned int slice);
+	void (*hangup)(void *arg);
+	void *arg;
+	unsigned int nb_wants;
+	struct want wants[];
+};
+
+static void
+want_set(struct want *want, enum want_state state)
+{
+	__atomic_store_n(&want->state, state, __ATOMIC_RELEASE);
+}
+
+static void
+want_hold_back(struct want *want)
+{
+	want->retry_at = rte_get_tsc_cycles() + rte_get_tsc_hz();
+	want_set(want, WANT_REFUSED);
+}
+
+static unsigned int
+want_index(const struct want *want)
+{
+	return (unsigned int)(want - want->lessee->wants);
+}
+
+static int
+send_about(struct bar_lessee *lessee, uint16_t type, uint32_t slice, int32_t lease)
+{
+	struct lease_message message = {
+		.version = LEASE_PROTOCOL_VERSION,
+		.type = type,
+		.slice = slice,
+		.value = lease,
+	};
+
+	return lease_send(lessee->fd, &message, -1);
+}
+
+void
+bar_lessee_request(struct bar_lessee *lessee, unsigned int slice)
+{
+	struct want *want = &lessee->wants[slice];
+	int state = __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
+
+	if (state == WANT_ASKED || state == WANT_HELD)
+		return;
+	if (state == WANT_REFUSED && rte_get_tsc_cycles() < want->retry_at)
+		return;
+	if (!__atomic_compare_exchange_n(&want->state, &state, WANT_ASKED, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
+	/* As long as the lessor takes it for held, it refuses it. */
+	if (state == WANT_LOST)
+		want->release_due = true;
+	if (want->release_due)
+		want->release_due = send_about(lessee, LEASE_RELEASE, slice, want->lease) != 0;
+	if (want->release_due || send_about(lessee, LEASE_REQUEST, slice, 0) != 0)
+		want_hold_back(want);
+}
+
+/* Runs in the thread that touched the revoked page, as a signal handler. */
+static void
+mapping_lost(void *arg)
+{
+	struct want *want = arg;
+	int expected = WANT_HELD;
+
+	/* The device may have been off for a moment, with no lessor to say anything about it. */
+	__atomic_compare_exchange_n(&want->state, &expected, WANT_LOST, false, __ATOMIC_ACQ_REL,
+				    __ATOMIC_RELAXED);
+	want->lessee->lost(want->lessee->arg, want_index(want));
+}
+
+/*
+ * Take a lease away from the threads that touch it and ask for it; asked for is what nobody else
+ * changes. Returns whether there was one.
+ */
+static bool
+want_lose(struct want *want)
+{
+	int state = __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
+
+	while (state == WANT_HELD || state == WANT_LOST)
+		if (__atomic_compare_exchange_n(&want->state, &state, WANT_ASKED, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+/*
+ * A mapping outlives its lease until the next one: the thread that polls the queue may be about
+ * to write to it. When that thread asks anew, it has let go of the old address.
+ */
+static void
+want_unmap(struct want *want)
+{
+	if (want->address != NULL)
+		bar_slice_unmap(want->address, want->lessee->length);
+	want->address = NULL;
+}
+
+static void
+on_grant(struct bar_lessee *lessee, unsigned int slice, int32_t lease, int dmabuf)
+{
+	struct want *want = &lessee->wants[slice];
+	int ret;
+
+	if (want->state != WANT_ASKED || dmabuf < 0)
+		return;
+	want_unmap(want);
+	want->lease = lease;
+	ret = bar_slice_map(dmabuf, lessee->length, mapping_lost, want, &want->address);
+	if (ret != 0) {
+		LEASE_LOG(ERR, "%s: slice %u: %s", lessee->name, slice, bar_slice_error());
+		want->release_due = send_about(lessee, LEASE_RELEASE, slice, lease) != 0;
+		want_hold_back(want);
+		return;
+	}
+	want->last_error = 0;
+	want_set(want, WANT_HELD);
+	lessee->granted(lessee->arg, slice, want->address);
+}
+
+static void
+on_refusal(struct bar_lessee *lessee, const struct lease_message *message)
+{
+	struct want *want = &lessee->wants[message->slice];
+
+	if (want->state != WANT_ASKED)
+		return;
+	if (want->last_error != message->value) {
+		want->last_error = message->value;
+		if (message->value == EBUSY && message->holder != 0)
+			LEASE_LOG(WARNING, "%s: slice %u refused: process %d holds it",
+				  lessee->name, message->slice, message->holder);
+		else
+			LEASE_LOG(WARNING, "%s: slice %u refused: %s", lessee->name,
+				  message->slice, strerror(message->value));
+	}
+	want_hold_back(want);
+}
+
+static void
+on_revoke(struct bar_lessee *lessee, unsigned int slice, int32_t lease)
+{
+	struct want *want = &lessee->wants[slice];
+	bool held = want_lose(want);
+	int ret;
+
+	if (held) {
+		LEASE_LOG(WARNING, "%s: slice %u was revoked", lessee->name, slice);
+		lessee->lost(lessee->arg, slice);
+	}
+	ret = send_about(lessee, LEASE_RELEASE, slice, lease);
+	if (held) {
+		want->release_due = ret != 0;
+		want_hold_back(want);
+	}
+}
+
+static void
+on_available(struct bar_lessee *lessee, uint32_t slice)
+{
+	unsigned int first = slice == LEASE_ALL_SLICES ? 0 : slice;
+	unsigned int last = slice == LEASE_ALL_SLICES ? lessee->nb_wants - 1 : slice;
+	int expected;
+	unsigned int i;
+
+	for (i = first; i <= last; i++) {
+		expected = WANT_REFUSED;
+		__atomic_compare_exchange_n(&lessee->wants[i].state, &expected, WANT_NOTHING,
+					    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	}
+}
+
+static void
+on_message(struct bar_lessee *lessee, const struct lease_message *message,
+	   struct lease_ancillary *ancillary)
+{
+	bool all = message->type == LEASE_AVAILABLE && message->slice == LEASE_ALL_SLICES;
+
+	if (!all && message->slice >= lessee->nb_wants)
+		return; /* a slice that this process never asked for */
+	switch (message->type) {
+	case LEASE_GRANT:
+		on_grant(lessee, message->slice, message->value, ancillary->fd);
+		break;
+	case LEASE_REFUSE:
+		on_refusal(lessee, message);
+		break;
+	case LEASE_REVOKED:
+		on_revoke(lessee, message->slice, message->value);
+		break;
+	case LEASE_AVAILABLE:
+		on_available(lessee, message->slice);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_hangup(struct bar_lessee *lessee)
+{
+	unsigned int i;
+
+	LEASE_LOG(ERR, "%s: the lessor has gone: every lease is lost", lessee->name);
+	shutdown(lessee->fd, SHUT_RDWR);
+	lease_watch_remove(lessee->channel);
+	lessee->channel = NULL;
+	for (i = 0; i < lessee->nb_wants; i++) {
+		/* Asked for ever: there is nobody to send anything to. */
+		if (want_lose(&lessee->wants[i]))
+			lessee->lost(lessee->arg, i);
+		want_set(&lessee->wants[i], WANT_ASKED);
+	}
+	if (lessee->hangup != NULL)
+		lessee->hangup(lessee->arg);
+}
+
+static void
+channel_readable(void *arg)
+{
+	struct bar_lessee *lessee = arg;
+	struct lease_ancillary ancillary;
+	struct lease_message message;
+	int ret;
+
+	while ((ret = lease_receive(lessee->fd, &message, &ancillary)) == 0) {
+		on_message(lessee, &message, &ancillary);
+		lease_ancillary_close(&ancillary);
+	}
+	if (ret != -EAGAIN)
+		on_hangup(lessee);
+}
+
+/* Ask the primary for a channel; returns this process' end of it. */
+static int
+rendezvous(const char *name)
+{
+	struct timespec timeout = { .tv_sec = ANSWER_TIMEOUT };
+	struct rte_mp_msg msg = { .len_param = sizeof(struct lease_rendezvous_request) };
+	struct lease_rendezvous_request *request = (void *)msg.param;
+	const struct lease_rendezvous_reply *reply;
+	struct rte_mp_reply replies = { 0 };
+	int ret = -ETIMEDOUT;
+
+	strlcpy(msg.name, LEASE_ACTION, sizeof(msg.name));
+	request->version = LEASE_PROTOCOL_VERSION;
+	strlcpy(request->name, name, sizeof(request->name));
+	if (rte_mp_request_sync(&msg, &replies, &timeout) != 0)
+		return -rte_errno;
+	if (replies.nb_received == 1) {
+		reply = (const void *)replies.msgs[0].param;
+		if (reply->error != 0)
+			ret = reply->error;
+		else
+			ret = replies.msgs[0].num_fds == 1 ? replies.msgs[0].fds[0] : -EPROTO;
+	}
+	free(replies.msgs);
+	if (ret >= 0)
+		fcntl(ret, F_SETFD, FD_CLOEXEC); /* rte_mp receives without it */
+	return ret;
+}
+
+static int
+greet(struct bar_lessee *lessee)
+{
+	struct pollfd readable = { .fd = lessee->fd, .events = POLLIN };
+	struct lease_ancillary ancillary;
+	struct lease_message message;
+	int ret;
+
+	ret = send_about(lessee, LEASE_HELLO, 0, 0);
+	if (ret != 0)
+		return ret;
+	do {
+		ret = poll(&readable, 1, ANSWER_TIMEOUT * 1000);
+	} while (ret < 0 && errno == EINTR);
+	if (ret <= 0)
+		return -ETIMEDOUT;
+	ret = lease_receive(lessee->fd, &message, &ancillary);
+	if (ret != 0)
+		return ret == -EPIPE ? -EACCES : ret;
+	lease_ancillary_close(&ancillary);
+	if (message.type != LEASE_WELCOME)
+		return -EPROTO;
+	if (message.value < (int32_t)lessee->nb_wants)
+		return -ERANGE;
+	return 0;
+}
+
+int
+bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee)
+{
+	struct bar_lessee *new;
+	unsigned int i;
+	int ret, watched;
+
+	if (conf->nb_slices == 0 || conf->nb_slices > BAR_LEASE_MAX_SLICES)
+		return -EINVAL;
+	new = calloc(1, sizeof(*new) + conf->nb_slices * sizeof(new->wants[0]));
+	if (new == NULL)
+		return -ENOMEM;
+	strlcpy(new->name, conf->name, sizeof(new->name));
+	new->length = conf->length;
+	new->granted = conf->granted;
+	new->lost = conf->lost;
+	new->hangup = conf->hangup;
+	new->arg = conf->arg;
+	new->nb_wants = conf->nb_slices;
+	for (i = 0; i < new->nb_wants; i++)
+		new->wants[i].lessee = new;
+
+	ret = rendezvous(conf->name);
+	if (ret < 0)
+		goto no_channel;
+	new->fd = ret;
+	ret = greet(new);
+	if (ret != 0)
+		goto not_welcome;
+	watched = fcntl(new->fd, F_DUPFD_CLOEXEC, 0);
+	if (watched < 0) {
+		ret = -errno;
+		goto not_welcome;
+	}
+	new->channel = lease_watch_add(watched, channel_readable, new);
+	if (new->channel == NULL) {
+		close(watched);
+		ret = -ENOMEM;
+		goto not_welcome;
+	}
+	*lessee = new;
+	return 0;
+
+not_welcome:
+	close(new->fd);
+no_channel:
+	free(new);
+	return ret;
+}
+
+static void
+lessee_teardown(void *arg)
+{
+	struct bar_lessee *lessee = arg;
+	struct want *want;
+	unsigned int i;
+
+	for (i = 0; i < lessee->nb_wants; i++) {
+		want = &lessee->wants[i];
+		want_unmap(want);
+		if (lessee->channel != NULL && (want_lose(want) || want->release_due))
+			send_about(lessee, LEASE_RELEASE, i, want->lease);
+	}
+	lease_watch_remove(lessee->channel);
+	close(lessee->fd);
+	free(lessee);
+}
+
+void
+bar_lessee_destroy(struct bar_lessee *lessee)
+{
+	if (lessee != NULL)
+		lease_run(lessee_teardown, lessee);
+}
