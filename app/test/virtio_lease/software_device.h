@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef SOFTWARE_DEVICE_H
+#define SOFTWARE_DEVICE_H
+
+/**
+ * @file
+ * The device side of one split virtqueue, in the process of its driver: addresses in descriptors
+ * are pointers (EAL with --iova-mode=va). It does what it is told, step by step, and can be told
+ * to do what no device may.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtio_lease_ring.h"
+
+/** What the doorbell holds when it has not been rung; no queue has this index. */
+#define SOFTWARE_DEVICE_SILENT UINT16_MAX
+
+struct software_device {
+	struct vlease_desc *desc;
+	struct vlease_avail *avail;
+	struct vlease_used *used;
+	uint16_t size;
+	uint16_t mask;
+	uint16_t avail_cons;	/**< avail entries taken */
+	uint16_t used_idx;	/**< used entries written, shown to the driver or not */
+	/**
+	 * Not 0: buffers are taken and completed in an order drawn with this seed, which changes
+	 * with every draw.
+	 */
+	uint32_t shuffle;
+	uint16_t n_held;	/**< taken and not completed */
+	uint16_t held[VLEASE_MAX_QUEUE_SIZE];
+
+	volatile uint16_t doorbell __rte_cache_aligned; /**< give its address to the driver */
+	uint64_t rung;		/**< software_device_rung() calls that found it rung */
+	uint16_t rung_with;	/**< the value written last */
+};
+
+/** Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. */
+void software_device_init(struct software_device *dev, void *ring, uint16_t size);
+
+/** Whether the driver has rung since the last call. */
+bool software_device_rung(struct software_device *dev);
+
+/** Ask for no doorbells, or for doorbells again (VIRTIO 1.2, 2.7.10). */
+void software_device_suppress(struct software_device *dev, bool suppress);
+
+/** Buffers that the driver has made available and the device has not completed. */
+unsigned int software_device_available(const struct software_device *dev);
+
+/**
+ * Deliver one frame into as many buffers as it takes, its header zero but for num_buffers.
+ *
+ * @return
+ *   Number of buffers, or 0 with nothing done: not enough of them.
+ */
+unsigned int software_device_deliver(struct software_device *dev, const void *frame, size_t len);
+
+/** The same; the driver sees it only after software_device_show(). */
+unsigned int software_device_deliver_hidden(struct software_device *dev, const void *frame,
+					    size_t len);
+
+/** Let the driver see the first @p hidden used entries less than all that were written. */
+void software_device_show(struct software_device *dev, uint16_t hidden);
+
+/**
+ * Take one sent frame, without completing it.
+ *
+ * @param[out] frame
+ *   Gets at most @p room bytes of it, without its header.
+ * @return
+ *   Length of the frame; -1: none available; -2: the driver broke a rule (a header that is not
+ *   zero or not whole, a descriptor that is empty, not for reading or out of range, a chain
+ *   longer than the ring).
+ */
+long software_device_take(struct software_device *dev, void *frame, size_t room);
+
+/** Complete @p n frames taken with software_device_take(); in their order without shuffle. */
+void software_device_complete(struct software_device *dev, unsigned int n);
+
+/** Write one used entry, whatever it says, and show it. */
+void software_device_use(struct software_device *dev, uint32_t id, uint32_t len);
+
+/** Take the next available id, or -1. */
+int software_device_pop(struct software_device *dev);
+
+/**
+ * For benchmarks: complete up to @p n receive buffers with frames of @p len bytes, of which only
+ * the header is written. Returns how many.
+ */
+unsigned int software_device_fill(struct software_device *dev, unsigned int n, uint32_t len);
+
+/** For benchmarks: complete up to @p n sent frames without looking at them. Returns how many. */
+unsigned int software_device_drain(struct software_device *dev, unsigned int n);
+
+#endif /* SOFTWARE_DEVICE_H */

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ *
+ * Receiving: what the device delivers arrives, whatever its size, order and moment.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+#include "fixture.h"
+
+#define BURST 32
+#define ROOM 2048
+
+static uint8_t frame[MAX_FRAME];
+
+static void
+deliver(struct rx *rx, size_t len, uint32_t seed)
+{
+	make_frame(frame, len, seed);
+	assert_true(software_device_deliver(&rx->device, frame, len) > 0);
+}
+
+/** The first burst posts buffers and finds nothing. */
+static void
+start(struct rx *rx)
+{
+	struct rte_mbuf *m;
+
+	assert_int_equal(rx->burst(rx->q, &m, 1), 0);
+	assert_int_equal(vlease_rxq_posted(rx->q), rx->config.size);
+}
+
+static void
+expect(struct rx *rx, size_t len, uint32_t seed)
+{
+	struct rte_mbuf *m[BURST];
+
+	assert_int_equal(rx->burst(rx->q, m, BURST), 1);
+	assert_frame(m[0], len, seed);
+	rte_pktmbuf_free(m[0]);
+}
+
+static void
+all_sizes(const char *ops, bool mergeable)
+{
+	size_t last = mergeable ? MAX_FRAME : ROOM, len;
+	struct pool pool = make_pool(ops, 512, 32, ROOM);
+	uint64_t bytes = 0, packets = 0;
+	struct rx rx;
+
+	make_rx(&rx, 64, &pool, mergeable);
+	assert_int_not_equal(rx.q->buf_offset, 0);
+	start(&rx);
+	for (len = 14; len <= last; len += len < 128 ? 1 : 61) {
+		deliver(&rx, len, len);
+		expect(&rx, len, len);
+		bytes += len;
+		packets++;
+	}
+	deliver(&rx, last, 1);
+	expect(&rx, last, 1);
+	assert_int_equal(rx.q->stats.packets, packets + 1);
+	assert_int_equal(rx.q->stats.bytes, bytes + last);
+	assert_int_equal(rx.q->stats.errors, 0);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+all_sizes_arrive(void **state)
+{
+	all_sizes(CHECKED_OPS, false);
+	all_sizes(DEFAULT_OPS, false);
+	all_sizes(STACK_OPS, false);
+}
+
+static void
+all_sizes_arrive_mergeable(void **state)
+{
+	all_sizes(CHECKED_OPS, true);
+	all_sizes(DEFAULT_OPS, true);
+	all_sizes(STACK_OPS, true);
+}
+
+/** Frames of one buffer in full bursts, far past the wrap of all 16-bit counters. */
+static void
+many_in_any_order(uint16_t size, bool mergeable, uint32_t shuffle)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 2 * size + 256, 64, 256);
+	struct rte_mbuf *m[BURST];
+	uint32_t sent = 0, got = 0;
+	struct rx rx;
+	uint16_t n, i;
+
+	make_rx(&rx, size, &pool, mergeable);
+	start(&rx);
+	rx.device.shuffle = shuffle;
+	while (got < 3 * 65536 + 17) {
+		for (n = 1 + draw_below(size < 200 ? size : 200); n > 0; n--) {
+			make_frame(frame, 60, sent);
+			if (software_device_deliver(&rx.device, frame, 60) == 0)
+				break;
+			sent++;
+		}
+		n = rx.burst(rx.q, m, 1 + draw_below(BURST));
+		for (i = 0; i < n; i++)
+			assert_frame(m[i], 60, got++);
+		rte_pktmbuf_free_bulk(m, n);
+	}
+	assert_int_equal(rx.q->stats.packets, got);
+	assert_int_equal(rx.q->broken, 0);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+counters_wrap(void **state)
+{
+	many_in_any_order(1, false, 0);
+	many_in_any_order(4, true, 0);
+	many_in_any_order(256, false, 0);
+	many_in_any_order(256, true, 0);
+}
+
+static void
+any_order_of_use_is_legal(void **state)
+{
+	many_in_any_order(2, true, 3);
+	many_in_any_order(256, false, 1);
+	many_in_any_order(256, true, 2);
+}
+
+/** Frames of 1 to 20 buffers, mixed, with bursts that end anywhere among them. */
+static void
+merged_frames_mix(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 1024, 64, 300);
+	uint32_t sent = 0, got = 0;
+	static size_t lens[1024];
+	struct rte_mbuf *m[BURST];
+	struct rx rx;
+	uint16_t n, i;
+	size_t len;
+
+	make_rx(&rx, 128, &pool, true);
+	start(&rx);
+	rx.device.shuffle = 7;
+	while (got < 20000) {
+		for (i = draw_below(40); i > 0 && sent - got < RTE_DIM(lens); i--) {
+			len = draw_below(3) ? 60 + draw_below(200) : 60 + draw_below(6000);
+			make_frame(frame, len, sent);
+			if (software_device_deliver(&rx.device, frame, len) == 0)
+				break;
+			lens[sent++ % RTE_DIM(lens)] = len;
+		}
+		n = rx.burst(rx.q, m, 1 + draw_below(BURST));
+		for (i = 0; i < n; i++, got++)
+			assert_frame(m[i], lens[got % RTE_DIM(lens)], got);
+		rte_pktmbuf_free_bulk(m, n);
+	}
+	assert_int_equal(rx.q->broken, 0);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+frame_waits_for_all_its_buffers(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 256, 0, 512);
+	struct rte_mbuf *m[BURST];
+	struct rx rx;
+	int i;
+
+	make_rx(&rx, 32, &pool, true);
+	start(&rx);
+	make_frame(frame, 60, 1);
+	software_device_deliver_hidden(&rx.device, frame, 60);
+	make_frame(frame, 1500, 2);
+	assert_int_equal(software_device_deliver_hidden(&rx.device, frame, 1500), 3);
+
+	software_device_show(&rx.device, 2);
+	assert_int_equal(rx.burst(rx.q, m, BURST), 1);
+	assert_frame(m[0], 60, 1);
+	rte_pktmbuf_free(m[0]);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+		software_device_show(&rx.device, 1);
+	}
+	assert_int_equal(rx.q->broken, 0);
+	assert_int_equal(rx.q->stats.errors, 0);
+	software_device_show(&rx.device, 0);
+	expect(&rx, 1500, 2);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+/** A burst of one takes a frame of many buffers. */
+static void
+burst_counts_frames_not_buffers(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 256, 0, 512);
+	struct rte_mbuf *m[2];
+	struct rx rx;
+
+	make_rx(&rx, 32, &pool, true);
+	start(&rx);
+	deliver(&rx, 6000, 1);
+	deliver(&rx, 6000, 2);
+	assert_int_equal(rx.burst(rx.q, m, 1), 1);
+	assert_frame(m[0], 6000, 1);
+	assert_int_equal(rx.burst(rx.q, &m[1], 1), 1);
+	assert_frame(m[1], 6000, 2);
+	rte_pktmbuf_free_bulk(m, 2);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+runts(bool mergeable)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 256, 0, 512);
+	struct rte_mbuf *m[BURST];
+	struct rx rx;
+	size_t len;
+
+	make_rx(&rx, 64, &pool, mergeable);
+	start(&rx);
+	deliver(&rx, 60, 1);
+	for (len = 0; len < 14; len++)
+		deliver(&rx, len, 0);
+	deliver(&rx, 60, 2);
+	assert_int_equal(rx.burst(rx.q, m, BURST), 1);
+	assert_frame(m[0], 60, 1);
+	rte_pktmbuf_free(m[0]);
+	for (len = 1; len < 14; len++)
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+	expect(&rx, 60, 2);
+	assert_int_equal(rx.q->stats.errors, 14);
+	assert_int_equal(rx.q->broken, 0);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+runts_are_dropped_and_counted(void **state)
+{
+	runts(false);
+	runts(true);
+}
+
+/** The application holds what there is, then lets go; no frame is lost that found a buffer. */
+static void
+empty_pool(const char *ops, unsigned int cache)
+{
+	struct pool pool = make_pool(ops, 90, cache, 256);
+	struct rte_mbuf *m[128], *held[128];
+	unsigned int n_held = 0, n, i;
+	struct rx rx;
+
+	make_rx(&rx, 64, &pool, true);
+	start(&rx);
+	while (software_device_available(&rx.device) > 0) {
+		deliver(&rx, 60, n_held);
+		n = rx.burst(rx.q, m, 1);
+		assert_int_equal(n, 1);
+		assert_frame(m[0], 60, n_held);
+		held[n_held++] = m[0];
+	}
+	assert_int_equal(n_held, pool.size);
+	assert_true(rx.q->stats.nombuf > 0);
+	assert_int_equal(vlease_rxq_posted(rx.q), 0);
+
+	/* One mbuf comes back, and that is enough to go on. */
+	rte_pktmbuf_free(held[--n_held]);
+	assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+	assert_int_equal(vlease_rxq_posted(rx.q), 1);
+	deliver(&rx, 60, 5);
+	expect(&rx, 60, 5);
+	for (i = 0; i < n_held; i++)
+		rte_pktmbuf_free(held[i]);
+	assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+	assert_int_equal(vlease_rxq_posted(rx.q), rx.config.size);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+queue_survives_an_empty_pool(void **state)
+{
+	empty_pool(CHECKED_OPS, 0);
+	empty_pool(DEFAULT_OPS, 0);
+	empty_pool(STACK_OPS, 16);
+}
+
+static void
+no_doorbell_no_burst(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 256, 0, 512);
+	struct rte_mbuf *m[BURST];
+	struct rx rx;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		make_rx(&rx, 64, &pool, i);
+		vlease_set_doorbell(SLOT, NULL);
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+		assert_int_equal(doorbell_requests(), 1);
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+		assert_int_equal(doorbell_requests(), 1);
+		assert_int_equal(vlease_rxq_posted(rx.q), 0);
+
+		vlease_set_doorbell(SLOT, &rx.device.doorbell);
+		start(&rx);
+		deliver(&rx, 60, 1);
+		vlease_set_doorbell(SLOT, NULL);
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+		assert_int_equal(doorbell_requests(), 1);
+		vlease_set_doorbell(SLOT, &rx.device.doorbell);
+		expect(&rx, 60, 1);
+		assert_int_equal(doorbell_requests(), 0);
+		free_rx(&rx);
+	}
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+doorbell_is_rung_once_a_refill(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	struct rte_mbuf *m[BURST];
+	struct rx rx;
+	int i, round;
+
+	make_rx(&rx, 256, &pool, true);
+	start(&rx);
+	assert_true(software_device_rung(&rx.device));
+	assert_int_equal(rx.device.rung_with, VQ_INDEX);
+	assert_int_equal(rx.q->stats.doorbells, 1);
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < BURST; i++)
+			deliver(&rx, 60, i);
+		/* No refill below the threshold, so no doorbell. */
+		assert_int_equal(rx.burst(rx.q, m, BURST - 1), BURST - 1);
+		assert_false(software_device_rung(&rx.device));
+		rte_pktmbuf_free_bulk(m, BURST - 1);
+		assert_int_equal(rx.burst(rx.q, m, BURST), 1);
+		assert_true(software_device_rung(&rx.device));
+		rte_pktmbuf_free(m[0]);
+	}
+	assert_int_equal(rx.q->stats.doorbells, 21);
+	assert_int_equal(rx.q->stats.suppressed, 0);
+
+	software_device_suppress(&rx.device, true);
+	for (i = 0; i < BURST; i++)
+		deliver(&rx, 60, i);
+	assert_int_equal(rx.burst(rx.q, m, BURST), BURST);
+	assert_false(software_device_rung(&rx.device));
+	assert_int_equal(rx.q->stats.suppressed, 1);
+	rte_pktmbuf_free_bulk(m, BURST);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+/** A device may have stopped its source and wait for a doorbell (tried: QEMU after a reset). */
+static void
+first_doorbell_is_rung_in_any_case(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	struct rx rx;
+
+	make_rx(&rx, 64, &pool, true);
+	software_device_suppress(&rx.device, true);
+	start(&rx);
+	assert_true(software_device_rung(&rx.device));
+	assert_int_equal(reset_rx(&rx), 64);
+	software_device_suppress(&rx.device, true);
+	start(&rx);
+	assert_true(software_device_rung(&rx.device));
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+pinned_buffers_are_received_into(void **state)
+{
+	struct pool pool = make_pinned_pool(256, 512);
+	struct rx rx;
+	uint32_t i;
+
+	make_rx(&rx, 64, &pool, true);
+	/* Such a buffer is not to be found from the mbuf's address; those of other pools are. */
+	assert_int_equal(rx.q->buf_offset, 0);
+	start(&rx);
+	for (i = 0; i < 1000; i++) {
+		deliver(&rx, 60 + i, i);
+		expect(&rx, 60 + i, i);
+	}
+	free_rx(&rx);
+	assert_int_equal(free_mbufs(&pool), pool.size);
+	free_pool(&pool);
+}
+
+static void
+ring_layout_is_the_specification_s(void **state)
+{
+	uint32_t size;
+
+	for (size = 1; size <= VLEASE_MAX_QUEUE_SIZE; size *= 2) {
+		assert_int_equal(vlease_avail_offset(size), 16 * size);
+		assert_true(vlease_used_offset(size) >= 16 * size + 6 + 2 * size);
+		assert_int_equal(vlease_used_offset(size) % 64, 0);
+		assert_true(vlease_header_offset(size) >= vlease_used_offset(size) + 6 + 8 * size);
+		assert_int_equal(vlease_header_offset(size) % 64, 0);
+		assert_true(vlease_ring_bytes(size) >= vlease_header_offset(size) + 12);
+	}
+}
+
+static void
+wrong_configurations_are_refused(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 64, 0, 512), tiny;
+	struct vlease_queue_config good, bad;
+	struct rx rx;
+
+	tiny.mempool = rte_pktmbuf_pool_create("tiny", 8, 0, 0, RTE_PKTMBUF_HEADROOM,
+					       SOCKET_ID_ANY);
+	assert_non_null(tiny.mempool);
+	make_rx(&rx, 64, &pool, true);
+	good = rx.config;
+	bad = good, bad.size = 0;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.size = 48;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.free_thresh = 65;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.vq_index = VLEASE_MAX_VQS;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.ring = RTE_PTR_ADD(good.ring, 16);
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.pool = tiny.mempool;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	bad = good, bad.pool = NULL;
+	assert_int_equal(vlease_rxq_init(rx.q, &bad), -EINVAL);
+	assert_int_equal(vlease_rxq_init(rx.q, &good), 0);
+	free_rx(&rx);
+	rte_mempool_free(tiny.mempool);
+	free_pool(&pool);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_sizes_arrive),
+		cmocka_unit_test(all_sizes_arrive_mergeable),
+		cmocka_unit_test(counters_wrap),
+		cmocka_unit_test(any_order_of_use_is_legal),
+		cmocka_unit_test(merged_frames_mix),
+		cmocka_unit_test(frame_waits_for_all_its_buffers),
+		cmocka_unit_test(burst_counts_frames_not_buffers),
+		cmocka_unit_test(runts_are_dropped_and_counted),
+		cmocka_unit_test(queue_survives_an_empty_pool),
+		cmocka_unit_test(no_doorbell_no_burst),
+		cmocka_unit_test(doorbell_is_rung_once_a_refill),
+		cmocka_unit_test(first_doorbell_is_rung_in_any_case),
+		cmocka_unit_test(pinned_buffers_are_received_into),
+		cmocka_unit_test(ring_layout_is_the_specification_s),
+		cmocka_unit_test(wrong_configurations_are_refused),
+	};
+
+	start_eal(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_H
+#define VIRTIO_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ethdev_driver.h>
+#include <rte_errno.h>
+#include <rte_memzone.h>
+#include <rte_pci.h>
+#include <rte_string_fns.h>
+
+#include <bar_lease.h>
+
+#include "virtio_lease_cvq.h"
+#include "virtio_lease_doorbell.h"
+#include "virtio_lease_logs.h"
+#include "virtio_lease_pci.h"
+#include "virtio_lease_rxtx.h"
+#include "virtio_lease_virtio.h"
+
+#define VLEASE_MAX_PAIRS (VLEASE_MAX_VQS / 2)
+
+/* Descriptors of a queue where the application has no wish. */
+#define VLEASE_DEFAULT_QUEUE_SIZE 256
+#define VLEASE_MIN_QUEUE_SIZE 32
+#define VLEASE_TX_MAX_SEGMENTS 32
+
+/*
+ * The port, in memory shared by all processes: dev_private. It holds no address that is valid in
+ * one process only, and only the primary writes to it.
+ */
+struct vlease_adapter {
+	uint64_t features;		/* negotiated */
+	uint16_t port_id;
+	uint16_t max_pairs;		/* of the device */
+	uint16_t max_mtu;
+	char address[PCI_PRI_STR_SIZE + 1];
+	struct rte_ether_addr mac;
+	/* Written by the interrupt thread, on the end of lessees. */
+	uint64_t queues_reset;
+	uint64_t queues_quarantined;
+	uint64_t mbufs_reclaimed;
+};
+
+/* The port, in this process: process_private, from libc, so that the kernel frees it. */
+struct vlease_process {
+	struct vlease_adapter *adapter;
+	/* The primary: owner of the device. */
+	struct vlease_pci pci;
+	struct vlease_cvq cvq;
+	struct bar_lessor *lessor;
+	uint64_t doorbell_offset[VLEASE_MAX_VQS];
+	/* What the queues are made of: reclaim believes nothing that lessees can write to. */
+	struct vlease_queue_config queues[VLEASE_MAX_VQS];
+	/* A secondary: holder of leases. */
+	struct bar_lessee *lessee;
+};
+
+/* By port id, for those who have no rte_eth_dev: the burst functions' slow path. */
+extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
+
+#define VLEASE_ARG_LEASE "lease"
+#define VLEASE_ARG_MEMATTR "memattr"
+
+struct vlease_devargs {
+	bool lease;			/* 0: leave the device to another driver */
+	enum bar_slice_memattr memattr;
+};
+
+/* virtio_lease_devargs.c: -EINVAL, and a line in the log, for what is not understood. */
+int vlease_parse_devargs(const char *address, const struct rte_devargs *given,
+			 struct vlease_devargs *devargs);
+
+static inline struct vlease_process *
+vlease_process(const struct rte_eth_dev *dev)
+{
+	return dev->process_private;
+}
+
+static inline struct vlease_adapter *
+vlease_adapter(const struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+/* virtio_lease_ethdev.c: operations, of the primary and of secondaries */
+extern const struct eth_dev_ops vlease_primary_ops;
+extern const struct eth_dev_ops vlease_secondary_ops;
+void vlease_set_bursts(struct rte_eth_dev *dev);
+int vlease_dev_close(struct rte_eth_dev *dev);
+int vlease_link_update(struct rte_eth_dev *dev, int wait);
+
+/* virtio_lease_device.c: the device's life, in the primary */
+int vlease_device_begin(struct vlease_process *process);
+int vlease_device_start(struct rte_eth_dev *dev);
+int vlease_device_stop(struct rte_eth_dev *dev);
+int vlease_device_reset_queue(void *process, unsigned int queue);
+uint64_t vlease_device_choose_features(struct vlease_pci *pci);
+
+/* virtio_lease_queue.c: memory of the queues, in the primary */
+int vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
+			  unsigned int socket, const struct rte_eth_rxconf *conf,
+			  struct rte_mempool *pool);
+int vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
+			  unsigned int socket, const struct rte_eth_txconf *conf);
+void vlease_rx_queue_release(struct rte_eth_dev *dev, uint16_t index);
+void vlease_tx_queue_release(struct rte_eth_dev *dev, uint16_t index);
+
+/* virtio_lease_dma.c: the device's access to memory, in the primary */
+int vlease_dma_start(struct vlease_process *process);
+void vlease_dma_stop(struct vlease_process *process);
+
+/* virtio_lease_lessor.c and virtio_lease_lessee.c: the two sides of a doorbell */
+int vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr);
+void vlease_lessor_give_back(struct vlease_process *process);
+int vlease_lessee_create(struct vlease_process *process);
+void vlease_lessee_destroy(struct vlease_process *process);
+
+/* virtio_lease_stats.c */
+int vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+int vlease_stats_reset(struct rte_eth_dev *dev);
+int vlease_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size);
+int vlease_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+			    unsigned int size);
+
+#endif /* VIRTIO_LEASE_H */

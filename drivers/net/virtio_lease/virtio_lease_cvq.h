@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_CVQ_H
+#define VIRTIO_LEASE_CVQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_memzone.h>
+
+#include "virtio_lease_pci.h"
+
+/* The control virtqueue, VIRTIO 1.2, 5.1.6.5. The primary's alone; one thread at a time. */
+struct vlease_cvq {
+	const struct rte_memzone *zone;
+	struct vlease_cvq_memory *memory;
+	volatile uint16_t *doorbell;
+	uint16_t index;			/* virtqueue number; 0: the device has none */
+	uint16_t sent;			/* commands since the last reset */
+	const char *address;		/* of the device, for logs */
+};
+
+/* Allocate memory that the device can reach. */
+int vlease_cvq_create(struct vlease_cvq *cvq, const char *address, int socket);
+void vlease_cvq_destroy(struct vlease_cvq *cvq);
+
+/* After a device reset, before DRIVER_OK. */
+int vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index);
+
+/*
+ * Send a command and wait for its end.
+ * -ENOTSUP: no control queue; -EIO: the device refuses it; -ETIMEDOUT: it does not answer.
+ */
+int vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data,
+		       size_t length);
+
+#endif /* VIRTIO_LEASE_CVQ_H */

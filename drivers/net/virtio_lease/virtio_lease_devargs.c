@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_devargs.h>
+#include <rte_kvargs.h>
+
+#include "virtio_lease.h"
+
+struct parsing {
+	const char *address;
+	struct vlease_devargs *devargs;
+};
+
+static int
+parse_lease(const char *key __rte_unused, const char *value, void *arg)
+{
+	struct parsing *parsing = arg;
+
+	if (value == NULL || (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)) {
+		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_LEASE "=%s: the values are 0 and 1",
+			   parsing->address, value == NULL ? "" : value);
+		return -EINVAL;
+	}
+	parsing->devargs->lease = value[0] == '1';
+	return 0;
+}
+
+static int
+parse_other(const char *key, const char *value, void *arg)
+{
+	struct parsing *parsing = arg;
+
+	if (strcmp(key, VLEASE_ARG_LEASE) == 0)
+		return 0;
+	if (strcmp(key, VLEASE_ARG_MEMATTR) != 0) {
+		VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_LEASE
+			   "=0|1 and " VLEASE_ARG_MEMATTR "=wc|nc", parsing->address, key);
+		return -EINVAL;
+	}
+	if (value != NULL && strcmp(value, "wc") == 0) {
+		parsing->devargs->memattr = BAR_SLICE_WRITE_COMBINED;
+	} else if (value != NULL && strcmp(value, "nc") == 0) {
+		parsing->devargs->memattr = BAR_SLICE_UNCACHED;
+	} else {
+		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_MEMATTR "=%s: the values are wc "
+			   "(write-combining) and nc (uncached)", parsing->address,
+			   value == NULL ? "" : value);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+vlease_parse_devargs(const char *address, const struct rte_devargs *given,
+		     struct vlease_devargs *devargs)
+{
+	struct parsing parsing = { .address = address, .devargs = devargs };
+	struct rte_kvargs *kvargs;
+	int ret;
+
+	*devargs = (struct vlease_devargs){ .lease = true, .memattr = BAR_SLICE_WRITE_COMBINED };
+	if (given == NULL)
+		return 0;
+	kvargs = rte_kvargs_parse(given->args, NULL);
+	if (kvargs == NULL) {
+		VLEASE_LOG(ERR, "%s: arguments '%s': not of the form key=value,...", address,
+			   given->args);
+		return -EINVAL;
+	}
+	ret = rte_kvargs_process(kvargs, VLEASE_ARG_LEASE, parse_lease, &parsing);
+	/* With lease=0 the other arguments are for another driver. */
+	if (ret == 0 && devargs->lease)
+		ret = rte_kvargs_process(kvargs, NULL, parse_other, &parsing);
+	rte_kvargs_free(kvargs);
+	return ret == 0 ? 0 : -EINVAL;
+}

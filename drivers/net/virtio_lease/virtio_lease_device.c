@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "virtio_lease.h"
+
+/* How long lessees may take to let go of their queues when the port is stopped. */
+#define LET_GO_TIMEOUT_MS 500
+
+/* What the driver makes use of; what it must accept where offered is among it. */
+#define WANTED_FEATURES \
+	(VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC | VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_STATUS | \
+	 VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ | \
+	 VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | \
+	 VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_RING_RESET)
+
+/* VIRTIO 1.2, 5.1.3.1: these mean nothing without a control queue. */
+#define NEED_CONTROL_QUEUE (VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ)
+
+uint64_t
+vlease_device_choose_features(struct vlease_pci *pci)
+{
+	uint64_t features = vlease_pci_device_features(pci) & WANTED_FEATURES;
+
+	if ((features & VIRTIO_NET_F_CTRL_VQ) == 0)
+		features &= ~NEED_CONTROL_QUEUE;
+	return features;
+}
+
+/*
+ * VIRTIO 1.2, 3.1.1, steps 1 to 6. Only with the features agreed does a device tell of all its
+ * queues (QEMU: none above the first pair before VIRTIO_NET_F_MQ is).
+ */
+int
+vlease_device_begin(struct vlease_process *process)
+{
+	struct vlease_pci *pci = &process->pci;
+	int ret;
+
+	ret = vlease_pci_reset(pci);
+	if (ret != 0)
+		return ret;
+	vlease_pci_add_status(pci, VIRTIO_STATUS_ACKNOWLEDGE);
+	vlease_pci_add_status(pci, VIRTIO_STATUS_DRIVER);
+	return vlease_pci_negotiate(pci, process->adapter->features);
+}
+
+/* A queue of the device, empty: whoever polls it first posts its buffers. */
+static int
+enable_queue(struct vlease_process *process, uint16_t index)
+{
+	const struct vlease_queue_config *config = &process->queues[index];
+	struct vlease_pci_queue queue = {
+		.index = index,
+		.size = config->size,
+		.desc_iova = config->ring_iova,
+		.avail_iova = config->ring_iova + vlease_avail_offset(config->size),
+		.used_iova = config->ring_iova + vlease_used_offset(config->size),
+	};
+
+	return vlease_pci_queue_enable(&process->pci, &queue);
+}
+
+static int
+enable_queues(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	uint16_t i;
+	int ret = 0;
+
+	for (i = 0; i < dev->data->nb_rx_queues && ret == 0; i++)
+		ret = enable_queue(process, 2 * i);
+	for (i = 0; i < dev->data->nb_tx_queues && ret == 0; i++)
+		ret = enable_queue(process, 2 * i + 1);
+	return ret;
+}
+
+/* Take back all mbufs of a queue that neither the device nor anybody else is using. */
+static int
+reclaim_queue(struct rte_eth_dev *dev, uint16_t index)
+{
+	struct vlease_process *process = vlease_process(dev);
+	void **queues = index % 2 == 0 ? dev->data->rx_queues : dev->data->tx_queues;
+	void *queue = queues[index / 2];
+
+	if (queue == NULL)
+		return 0;
+	if (index % 2 == 0)
+		return vlease_rxq_reclaim(queue, &process->queues[index]);
+	return vlease_txq_reclaim(queue, &process->queues[index]);
+}
+
+/* VIRTIO 1.2, 5.1.2: the control queue follows all pairs that the device could have. */
+static uint16_t
+control_queue_index(const struct vlease_adapter *adapter)
+{
+	return (adapter->features & VIRTIO_NET_F_MQ) != 0 ? 2 * adapter->max_pairs : 2;
+}
+
+static int
+use_pairs(struct vlease_process *process, uint16_t pairs)
+{
+	rte_le16_t count = rte_cpu_to_le_16(pairs);
+
+	if ((process->adapter->features & VIRTIO_NET_F_MQ) == 0)
+		return 0;
+	return vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_MQ,
+				  VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &count, sizeof(count));
+}
+
+int
+vlease_device_start(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	struct vlease_adapter *adapter = process->adapter;
+	int ret;
+
+	ret = vlease_device_begin(process);
+	if (ret == 0)
+		ret = enable_queues(dev);
+	if (ret == 0 && (adapter->features & VIRTIO_NET_F_CTRL_VQ) != 0)
+		ret = vlease_cvq_enable(&process->cvq, &process->pci,
+					control_queue_index(adapter));
+	if (ret != 0)
+		goto failed;
+	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_DRIVER_OK);
+	ret = use_pairs(process, RTE_MAX(dev->data->nb_rx_queues, dev->data->nb_tx_queues));
+	if (ret != 0)
+		goto failed;
+	bar_lessor_start(process->lessor);
+	return 0;
+
+failed:
+	VLEASE_LOG(ERR, "%s: cannot be started: %s", adapter->address, rte_strerror(-ret));
+	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_FAILED);
+	vlease_pci_reset(&process->pci);
+	return ret;
+}
+
+static void
+reclaim_queues(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		reclaim_queue(dev, 2 * i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		reclaim_queue(dev, 2 * i + 1);
+}
+
+int
+vlease_device_stop(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	int held, ret;
+
+	held = bar_lessor_stop(process->lessor, LET_GO_TIMEOUT_MS);
+	if (held > 0)
+		VLEASE_LOG(WARNING, "%s: %d queues are stopped although their lessees have not "
+			   "let go of them", process->adapter->address, held);
+	vlease_lessor_give_back(process);
+	ret = vlease_device_begin(process);
+	process->cvq.index = 0;
+	/* A device that may still write to the buffers keeps them. */
+	if (ret == 0)
+		reclaim_queues(dev);
+	return ret;
+}
+
+/*
+ * The end of a lessee: nobody rings this queue's doorbell any more, but the device may still be
+ * working on what was posted. After the queue's reset (VIRTIO 1.2, 2.6.1) it is not.
+ */
+int
+vlease_device_reset_queue(void *arg, unsigned int queue)
+{
+	struct vlease_process *process = arg;
+	struct vlease_adapter *adapter = process->adapter;
+	struct rte_eth_dev *dev = &rte_eth_devices[adapter->port_id];
+	uint16_t index = (uint16_t)queue;
+	char name[8];
+	int ret = -ENOTSUP, freed;
+
+	if ((adapter->features & VIRTIO_F_RING_RESET) != 0)
+		ret = vlease_pci_queue_reset(&process->pci, index);
+	if (ret != 0)
+		goto quarantined;
+	freed = reclaim_queue(dev, index);
+	ret = freed < 0 ? freed : enable_queue(process, index);
+	if (ret != 0)
+		goto quarantined;
+	adapter->queues_reset++;
+	adapter->mbufs_reclaimed += (uint64_t)freed;
+	vlease_queue_name(index, name, sizeof(name));
+	VLEASE_LOG(INFO, "%s: %s: reset, %d buffers reclaimed", adapter->address, name, freed);
+	return 0;
+
+quarantined:
+	adapter->queues_quarantined++;
+	return ret;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_DOORBELL_H
+#define VIRTIO_LEASE_DOORBELL_H
+
+/**
+ * @file
+ * Where this process rings which queue. Queues live in memory that processes share, doorbells do
+ * not: each process has its own table of their addresses, in its own data segment, and a queue
+ * holds its slot in it. An entry is NULL for as long as this process does not hold the lease.
+ */
+
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_config.h>
+
+/** Virtqueues of a port that can have a doorbell: 128 queue pairs. */
+#define VLEASE_MAX_VQS 256
+#define VLEASE_MAX_DOORBELLS (RTE_MAX_ETHPORTS * VLEASE_MAX_VQS)
+
+/**
+ * One entry a virtqueue, at vlease_doorbell_slot(). Set and cleared by the lease side of this
+ * process, from any thread, while bursts run. Hidden, so that a burst needs no GOT entry.
+ */
+extern volatile uint16_t *vlease_doorbells[VLEASE_MAX_DOORBELLS]
+	__attribute__((visibility("hidden")));
+
+/**
+ * Called by a burst that found no doorbell, once a burst, from the data-plane thread. Never
+ * blocks, may be called any number of times; the lease side decides when to really ask.
+ */
+__attribute__((visibility("hidden"), cold))
+void vlease_request_doorbell(uint32_t slot);
+
+static inline uint32_t
+vlease_doorbell_slot(uint16_t port_id, uint16_t vq_index)
+{
+	return (uint32_t)port_id * VLEASE_MAX_VQS + vq_index;
+}
+
+/**
+ * The doorbell, or NULL. A burst loads it once and uses what it got to its end: an entry cleared
+ * meanwhile means the lease is over, and then the page itself says so (SIGBUS, handled in
+ * bar_slice) if the kernel has taken it.
+ */
+static inline volatile uint16_t *
+vlease_doorbell(uint32_t slot)
+{
+	return __atomic_load_n(&vlease_doorbells[slot], __ATOMIC_ACQUIRE);
+}
+
+static inline void
+vlease_set_doorbell(uint32_t slot, volatile uint16_t *address)
+{
+	__atomic_store_n(&vlease_doorbells[slot], address, __ATOMIC_RELEASE);
+}
+
+#endif /* VIRTIO_LEASE_DOORBELL_H */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_ether.h>
+#include <rte_malloc.h>
+
+#include "virtio_lease.h"
+
+/* Buffers smaller than this cannot take what VIRTIO 1.2, 5.1.6.3.1 asks for. */
+#define MIN_RX_BUFFER RTE_ETHER_MAX_LEN
+
+/* Largest packet that an mbuf's 16-bit data length lets us describe in one buffer. */
+#define MAX_RX_PACKET 65535
+
+void
+vlease_set_bursts(struct rte_eth_dev *dev)
+{
+	bool mergeable = (vlease_adapter(dev)->features & VIRTIO_NET_F_MRG_RXBUF) != 0;
+
+	dev->rx_pkt_burst = mergeable ? vlease_recv_mergeable_pkts : vlease_recv_pkts;
+	dev->tx_pkt_burst = vlease_xmit_pkts;
+}
+
+static int
+dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	const struct vlease_adapter *adapter = vlease_adapter(dev);
+
+	info->max_rx_queues = adapter->max_pairs;
+	info->max_tx_queues = adapter->max_pairs;
+	info->max_mac_addrs = 1;
+	info->min_rx_bufsize = MIN_RX_BUFFER;
+	info->max_rx_pktlen = MAX_RX_PACKET;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = adapter->max_mtu;
+	info->rx_offload_capa = (adapter->features & VIRTIO_NET_F_MRG_RXBUF) != 0 ?
+				RTE_ETH_RX_OFFLOAD_SCATTER : 0;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	info->default_rxportconf.ring_size = VLEASE_DEFAULT_QUEUE_SIZE;
+	info->default_txportconf.ring_size = VLEASE_DEFAULT_QUEUE_SIZE;
+	info->rx_desc_lim = (struct rte_eth_desc_lim){
+		.nb_max = VLEASE_MAX_QUEUE_SIZE,
+		.nb_min = VLEASE_MIN_QUEUE_SIZE,
+		.nb_align = 1,
+	};
+	info->tx_desc_lim = info->rx_desc_lim;
+	info->tx_desc_lim.nb_seg_max = VLEASE_TX_MAX_SEGMENTS;
+	info->tx_desc_lim.nb_mtu_seg_max = VLEASE_TX_MAX_SEGMENTS;
+	info->speed_capa = RTE_ETH_LINK_SPEED_FIXED;
+	return 0;
+}
+
+static int
+dev_configure(struct rte_eth_dev *dev)
+{
+	const struct rte_eth_conf *conf = &dev->data->dev_conf;
+	const struct vlease_adapter *adapter = vlease_adapter(dev);
+
+	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE ||
+	    conf->txmode.mq_mode != RTE_ETH_MQ_TX_NONE) {
+		VLEASE_LOG(ERR, "%s: RSS and other multi-queue modes are not supported",
+			   adapter->address);
+		return -ENOTSUP;
+	}
+	vlease_set_bursts(dev);
+	return 0;
+}
+
+/* Speed in Mbit/s, VIRTIO 1.2, 5.1.4.1; what the device does not know stays unknown. */
+static void
+read_speed(struct vlease_process *process, struct rte_eth_link *link)
+{
+	struct virtio_net_config config;
+	uint32_t speed;
+
+	if ((process->adapter->features & VIRTIO_NET_F_SPEED_DUPLEX) == 0)
+		return;
+	vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
+	speed = rte_le_to_cpu_32(config.speed);
+	if (speed <= INT32_MAX)
+		link->link_speed = speed;
+	if (config.duplex <= 1)
+		link->link_duplex = config.duplex;
+}
+
+/* In a secondary: what the primary has seen last. */
+int
+vlease_link_update(struct rte_eth_dev *dev, int wait __rte_unused)
+{
+	struct vlease_process *process = vlease_process(dev);
+	struct rte_eth_link link = {
+		.link_speed = RTE_ETH_SPEED_NUM_UNKNOWN,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_autoneg = RTE_ETH_LINK_FIXED,
+		.link_status = RTE_ETH_LINK_UP,
+	};
+	rte_le16_t status;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	if (!dev->data->dev_started) {
+		link.link_status = RTE_ETH_LINK_DOWN;
+	} else if ((process->adapter->features & VIRTIO_NET_F_STATUS) != 0) {
+		vlease_pci_config_read(&process->pci, offsetof(struct virtio_net_config, status),
+				       &status, sizeof(status));
+		if ((rte_le_to_cpu_16(status) & VIRTIO_NET_S_LINK_UP) == 0)
+			link.link_status = RTE_ETH_LINK_DOWN;
+	}
+	read_speed(process, &link);
+	return rte_eth_linkstatus_set(dev, &link);
+}
+
+static int
+dev_start(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+	int ret;
+
+	ret = vlease_device_start(dev);
+	if (ret != 0)
+		return ret;
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+static int
+dev_stop(struct rte_eth_dev *dev)
+{
+	struct rte_eth_link link = { .link_status = RTE_ETH_LINK_DOWN };
+	uint16_t i;
+	int ret;
+
+	ret = vlease_device_stop(dev);
+	rte_eth_linkstatus_set(dev, &link);
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	return ret;
+}
+
+static void
+release_queues(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		vlease_rx_queue_release(dev, i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		vlease_tx_queue_release(dev, i);
+}
+
+/* Frees what is this process' own; in the primary, that is the device. */
+int
+vlease_dev_close(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+
+	if (process == NULL)
+		return 0;
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY) {
+		bar_lessor_destroy(process->lessor);
+		vlease_cvq_destroy(&process->cvq);
+		release_queues(dev);
+		vlease_dma_stop(process);
+		vlease_pci_close(&process->pci);
+		dev->data->mac_addrs = NULL; /* part of dev_private */
+	} else {
+		vlease_lessee_destroy(process);
+	}
+	vlease_processes[dev->data->port_id] = NULL;
+	dev->process_private = NULL;
+	free(process);
+	return 0;
+}
+
+static int
+set_rx_mode(struct rte_eth_dev *dev, uint8_t command, uint8_t on)
+{
+	struct vlease_process *process = vlease_process(dev);
+
+	if ((process->adapter->features & VIRTIO_NET_F_CTRL_RX) == 0)
+		return -ENOTSUP;
+	if (process->cvq.index == 0)
+		return 0; /* stopped: ethdev replays it after the start */
+	return vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_RX, command, &on, sizeof(on));
+}
+
+static int
+promiscuous_enable(struct rte_eth_dev *dev)
+{
+	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_PROMISC, 1);
+}
+
+static int
+promiscuous_disable(struct rte_eth_dev *dev)
+{
+	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_PROMISC, 0);
+}
+
+static int
+allmulticast_enable(struct rte_eth_dev *dev)
+{
+	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_ALLMULTI, 1);
+}
+
+static int
+allmulticast_disable(struct rte_eth_dev *dev)
+{
+	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_ALLMULTI, 0);
+}
+
+/* ethdev has checked the bounds; the device has no say in it (VIRTIO 1.2, 5.1.4.1). */
+static int
+mtu_set(struct rte_eth_dev *dev __rte_unused, uint16_t mtu __rte_unused)
+{
+	return 0;
+}
+
+static void
+rxq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_rxq_info *info)
+{
+	const struct vlease_rxq *rxq = dev->data->rx_queues[index];
+
+	info->mp = rxq->pool;
+	info->nb_desc = rxq->size;
+	info->scattered_rx = dev->data->scattered_rx;
+}
+
+static void
+txq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_txq_info *info)
+{
+	const struct vlease_txq *txq = dev->data->tx_queues[index];
+
+	info->nb_desc = txq->size;
+}
+
+const struct eth_dev_ops vlease_primary_ops = {
+	.dev_configure = dev_configure,
+	.dev_start = dev_start,
+	.dev_stop = dev_stop,
+	.dev_close = vlease_dev_close,
+	.dev_infos_get = dev_infos_get,
+	.link_update = vlease_link_update,
+	.promiscuous_enable = promiscuous_enable,
+	.promiscuous_disable = promiscuous_disable,
+	.allmulticast_enable = allmulticast_enable,
+	.allmulticast_disable = allmulticast_disable,
+	.mtu_set = mtu_set,
+	.stats_get = vlease_stats_get,
+	.stats_reset = vlease_stats_reset,
+	.xstats_get = vlease_xstats_get,
+	.xstats_get_names = vlease_xstats_get_names,
+	.xstats_reset = vlease_stats_reset,
+	.rxq_info_get = rxq_info_get,
+	.txq_info_get = txq_info_get,
+	.rx_queue_setup = vlease_rx_queue_setup,
+	.rx_queue_release = vlease_rx_queue_release,
+	.tx_queue_setup = vlease_tx_queue_setup,
+	.tx_queue_release = vlease_tx_queue_release,
+};
+
+/* What a process may do that has no access to the device: read what is in memory. */
+const struct eth_dev_ops vlease_secondary_ops = {
+	.dev_close = vlease_dev_close,
+	.dev_infos_get = dev_infos_get,
+	.link_update = vlease_link_update,
+	.stats_get = vlease_stats_get,
+	.stats_reset = vlease_stats_reset,
+	.xstats_get = vlease_xstats_get,
+	.xstats_get_names = vlease_xstats_get_names,
+	.xstats_reset = vlease_stats_reset,
+	.rxq_info_get = rxq_info_get,
+	.txq_info_get = txq_info_get,
+};

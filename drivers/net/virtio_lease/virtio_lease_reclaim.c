@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio_lease_rxtx.h"
+
+/*
+ * What a dead owner left is read once, into memory of this process, and every index and pointer
+ * is checked there. The only thing believed is the configuration, which is the caller's own.
+ */
+
+/** Ids whose mbufs may be the queue's. */
+struct ownership {
+	uintptr_t *mbufs;	/* candidates, bits of the slots removed */
+	unsigned int n;
+	unsigned int n_free;	/* ids marked in is_free */
+	uint64_t is_free[VLEASE_MAX_QUEUE_SIZE / 64];
+};
+
+static void
+mark_free(struct ownership *o, uint32_t id, uint16_t size)
+{
+	uint64_t bit = UINT64_C(1) << (id % 64);
+
+	if (id >= size || o->is_free[id / 64] & bit)
+		return;
+	o->is_free[id / 64] |= bit;
+	o->n_free++;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/**
+ * Collect the mbufs of all ids that are not free, sorted. Where the FIFO does not hold as many
+ * different ids as the counters say, somebody has written over it; then an idle slot, which may
+ * be a free one, is left alone: better to lose its mbuf than to give it two owners.
+ */
+static void
+collect(struct ownership *o, const uintptr_t *slots, uint16_t size, uint16_t n_free)
+{
+	int damaged = o->n_free != n_free;
+	uintptr_t word;
+	unsigned int i;
+
+	for (i = 0; i < size; i++) {
+		word = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
+		if (o->is_free[i / 64] >> (i % 64) & 1 || (damaged && word & VLEASE_SLOT_IDLE))
+			continue;
+		word &= ~VLEASE_SLOT_BITS;
+		if (word != 0)
+			o->mbufs[o->n++] = word;
+	}
+	qsort(o->mbufs, o->n, sizeof(*o->mbufs), compare);
+}
+
+static struct ownership *
+ownership_new(uint16_t size)
+{
+	struct ownership *o = calloc(1, sizeof(*o) + size * sizeof(uintptr_t));
+
+	if (o != NULL)
+		o->mbufs = (uintptr_t *)(o + 1);
+	return o;
+}
+
+/** Whether an address is that of an object of the pool, as far as the pool itself can tell. */
+static int
+pool_holds(struct rte_mempool *pool, uintptr_t object)
+{
+	struct rte_mempool_memhdr *chunk;
+	uintptr_t start, end;
+
+	if (object % RTE_CACHE_LINE_SIZE != 0)
+		return 0;
+	STAILQ_FOREACH(chunk, &pool->mem_list, next) {
+		start = (uintptr_t)chunk->addr + pool->header_size;
+		end = (uintptr_t)chunk->addr + chunk->len;
+		if (object >= start && object < end && end - object >= pool->elt_size)
+			return rte_mempool_from_obj((void *)object) == pool;
+	}
+	return 0;
+}
+
+int
+vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
+{
+	struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
+	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
+	uint16_t head = q->free_head, nfree = (uint16_t)(c->size - vlease_rxq_posted(q)), i;
+	struct ownership *o = ownership_new(c->size);
+	struct rte_mbuf *m;
+	int freed = 0;
+
+	if (o == NULL)
+		return -ENOMEM;
+	for (i = 0; i < RTE_MIN(nfree, c->size); i++, head++)
+		mark_free(o, rte_le_to_cpu_16(avail->ring[head & (c->size - 1)]), c->size);
+	collect(o, q->slots, c->size, nfree);
+	for (i = 0; i < o->n; i++) {
+		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
+			continue;
+		/* The owner may have been joining it to a frame. */
+		m = (struct rte_mbuf *)o->mbufs[i];
+		rte_mbuf_refcnt_set(m, 1);
+		m->nb_segs = 1;
+		m->next = NULL;
+		m->ol_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
+		vlease_pool_put(c->pool, &m, 1);
+		freed++;
+	}
+	free(o);
+	vlease_rxq_init(q, c);
+	return freed;
+}
+
+/** The search for the pool of an mbuf. */
+struct pool_search {
+	uintptr_t object;
+	struct rte_mempool *pool;
+};
+
+static void
+search_pool(struct rte_mempool *pool, void *arg)
+{
+	struct pool_search *search = arg;
+
+	int of_mbufs = pool->private_data_size >= sizeof(struct rte_pktmbuf_pool_private) &&
+		       pool->elt_size >= sizeof(struct rte_mbuf);
+
+	if (search->pool == NULL && of_mbufs && pool_holds(pool, search->object))
+		search->pool = pool;
+}
+
+/** The mbuf at an address, if some pool of this DPDK process has one there. */
+static struct rte_mbuf *
+find_mbuf(uintptr_t address, struct rte_mempool *hint)
+{
+	struct pool_search search = { .object = address };
+	struct rte_mbuf *m = (struct rte_mbuf *)address;
+
+	if (hint != NULL && pool_holds(hint, address))
+		search.pool = hint;
+	else
+		rte_mempool_walk(search_pool, &search);
+	return search.pool != NULL && m->pool == search.pool ? m : NULL;
+}
+
+/** Free one reference to a segment that another process sent. Returns whether there was one. */
+static int
+free_segment(struct rte_mbuf *m)
+{
+	struct rte_mbuf *direct;
+
+	if (rte_mbuf_refcnt_read(m) == 0)
+		return 0;
+	if (rte_mbuf_refcnt_read(m) == 1 && !RTE_MBUF_DIRECT(m) &&
+	    !(rte_pktmbuf_priv_flags(m->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
+		direct = RTE_MBUF_CLONED(m) ? rte_mbuf_from_indirect(m) : NULL;
+		if (direct == NULL || find_mbuf((uintptr_t)direct, m->pool) == NULL ||
+		    rte_mbuf_refcnt_read(direct) == 0) {
+			/* Nothing that this process could free hangs on it: cut it off. */
+			m->ol_flags = 0;
+			m->priv_size = rte_pktmbuf_priv_size(m->pool);
+			m->buf_addr = RTE_PTR_ADD(m, sizeof(*m) + m->priv_size);
+			rte_mbuf_iova_set(m, rte_mempool_virt2iova(m) + sizeof(*m) + m->priv_size);
+			m->buf_len = rte_pktmbuf_data_room_size(m->pool);
+		}
+	}
+	rte_pktmbuf_free_seg(m);
+	return 1;
+}
+
+int
+vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
+{
+	const uint16_t *free_ids = (const uint16_t *)&q->slots[c->size];
+	uint16_t head = q->free_head, nfree = (uint16_t)(q->free_tail - head), i;
+	struct ownership *o = ownership_new(c->size);
+	struct rte_mempool *hint = NULL;
+	unsigned int left = 0;
+	struct rte_mbuf *m;
+	int freed = 0;
+
+	if (o == NULL)
+		return -ENOMEM;
+	for (i = 0; i < RTE_MIN(nfree, c->size); i++, head++)
+		mark_free(o, free_ids[head & (c->size - 1)], c->size);
+	collect(o, q->slots, c->size, nfree);
+	for (i = 0; i < o->n; i++) {
+		m = find_mbuf(o->mbufs[i], hint);
+		if (m == NULL)
+			continue;
+		hint = m->pool;
+		/* One mbuf may have been sent several times, if it has as many references. */
+		if (i == 0 || o->mbufs[i] != o->mbufs[i - 1])
+			left = rte_mbuf_refcnt_read(m);
+		if (left == 0)
+			continue;
+		left--;
+		freed += free_segment(m);
+	}
+	free(o);
+	vlease_txq_init(q, c);
+	return freed;
+}
+
+const char *
+vlease_broken_text(unsigned int broken)
+{
+	static const char * const text[] = {
+		[VLEASE_INTACT] = "intact",
+		[VLEASE_BROKEN_USED_IDX] = "used index ahead of the avail index",
+		[VLEASE_BROKEN_USED_ID] = "used entry names a descriptor that is not outstanding",
+		[VLEASE_BROKEN_LENGTH] = "used length does not fit the buffer",
+		[VLEASE_BROKEN_NUM_BUFFERS] = "impossible number of buffers in a frame",
+		[VLEASE_BROKEN_CHAIN] = "descriptors of a sent frame were overwritten",
+	};
+
+	return broken < RTE_DIM(text) ? text[broken] : "unknown";
+}

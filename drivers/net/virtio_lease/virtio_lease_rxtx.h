@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_RXTX_H
+#define VIRTIO_LEASE_RXTX_H
+
+/**
+ * @file
+ * Receive and transmit queues over a split virtqueue. They know memory and a doorbell; what
+ * carries them to the device is not their business.
+ *
+ * A queue is a struct in memory that processes share. It holds pointers into that memory, which
+ * all processes map at the same address, and none that belong to one process. One process uses a
+ * queue at a time, in one thread at a time (the owner); the others read its counters.
+ *
+ * The contract of reclaim. The owner may be killed at any instruction, and then another process
+ * takes every mbuf that belonged to the queue, no more and no less:
+ *
+ * - A descriptor id is either free or the queue's. The free ids stand in a FIFO, and two counters
+ *   say which of its slots hold them. An id that is not there is the queue's, and so is the mbuf
+ *   in its slot of slots[].
+ * - Taking ids out of the FIFO is one store (free_head), made when the mbufs stand in their slots
+ *   and before the device can see the descriptors.
+ * - Giving ids back is one store (Rx: used_cons, Tx: free_tail), made before the mbufs go to the
+ *   application or to their pool.
+ *
+ * So no mbuf ever has two owners. Lost are those that the owner had in its hands: taken from the
+ * pool and not yet posted (one refill batch), completed and not yet put into the pool (one
+ * completion batch), and what the application held.
+ *
+ * Low bits of a slot, free because an mbuf is aligned to a cache line:
+ */
+
+/** Not with the device: a used entry must not name this id. The pointer remains (see above). */
+#define VLEASE_SLOT_IDLE ((uintptr_t)1)
+/** Tx: not the first descriptor of a frame, so a used entry must not name it. */
+#define VLEASE_SLOT_INNER ((uintptr_t)2)
+/** Tx: the frame goes on in the descriptor's next. */
+#define VLEASE_SLOT_MORE ((uintptr_t)4)
+/** Tx: the mbuf is shared, attached or of another pool: freeing it must look at it. */
+#define VLEASE_SLOT_FOREIGN ((uintptr_t)8)
+#define VLEASE_SLOT_BITS ((uintptr_t)15)
+
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "virtio_lease_doorbell.h"
+#include "virtio_lease_ring.h"
+
+/** Why a queue was given up: what the device did that no device may do. */
+enum vlease_broken {
+	VLEASE_INTACT = 0,
+	VLEASE_BROKEN_USED_IDX,		/**< used index ahead of what was made available */
+	VLEASE_BROKEN_USED_ID,		/**< used entry names an id that is not outstanding */
+	VLEASE_BROKEN_LENGTH,		/**< more bytes than the buffer has, or no header */
+	VLEASE_BROKEN_NUM_BUFFERS,	/**< frame of no buffers, or of more than were posted */
+	VLEASE_BROKEN_CHAIN,		/**< descriptors of a sent frame were overwritten */
+};
+
+/** What a queue is made of. The maker keeps it in its own memory: reclaim trusts nothing else. */
+struct vlease_queue_config {
+	void *ring;		/**< vlease_ring_bytes(size) bytes, aligned to a cache line */
+	rte_iova_t ring_iova;	/**< the same for the device */
+	struct rte_mempool *pool; /**< Rx only: where buffers come from; one data room for all */
+	uint16_t size;		/**< descriptors: a power of two, at most 32768 */
+	uint16_t vq_index;	/**< what is written to the doorbell; VIRTIO 1.2, 4.1.5.2 */
+	uint16_t port_id;
+	/**
+	 * Rx: free descriptors that trigger a refill. Tx: completions, or free descriptors left,
+	 * that trigger a collection. 0: a default; at most size.
+	 */
+	uint16_t free_thresh;
+};
+
+/** Counters of a receive queue. Written by the owner only, never reset by this code. */
+struct vlease_rx_stats {
+	uint64_t packets;
+	uint64_t bytes;		/**< frames without their header */
+	uint64_t errors;	/**< frames shorter than an Ethernet header, queues broken */
+	uint64_t nombuf;	/**< mbufs that the pool did not have */
+	uint64_t doorbells;	/**< rung */
+	uint64_t suppressed;	/**< not rung, because the device asked for none */
+};
+
+/** Receive queue. */
+struct vlease_rxq {
+	/* Constant while the queue lives. */
+	struct vlease_desc *desc;
+	struct vlease_avail *avail;
+	const struct vlease_used *used;
+	struct rte_mempool *pool;
+	uint64_t rearm;		/**< rearm_data of a fresh mbuf */
+	uint64_t ol_flags;	/**< of a fresh mbuf: only what says where its buffer is */
+	uint32_t doorbell_slot;
+	uint16_t buf_len;	/**< bytes of a posted buffer, header included */
+	/**
+	 * From an mbuf to the buffer that is posted, for the processor and for the device alike;
+	 * 0 if that differs or varies. Then a burst need not look at the mbufs to know it.
+	 */
+	uint16_t buf_offset;
+	uint16_t size;
+	uint16_t mask;		/**< size - 1 */
+	uint16_t free_thresh;
+	uint16_t vq_index;
+
+	/**
+	 * Changed by every burst. The FIFO of free ids is the avail ring itself: the slots from
+	 * free_head, which is the avail index, up to used_cons + size. One used entry frees one
+	 * id, so the device's place in the used ring is also the end of the FIFO, and a device
+	 * that uses buffers in order leaves all slots as they are.
+	 */
+	uint16_t free_head __rte_cache_aligned;
+	uint16_t used_cons;
+	uint8_t rung;		/**< whether the device has had a doorbell since the reset */
+	uint8_t broken;		/**< enum vlease_broken */
+	struct vlease_rx_stats stats;
+
+	/** The mbuf of each id. */
+	uintptr_t slots[] __rte_cache_aligned;
+};
+
+/** Counters of a transmit queue. */
+struct vlease_tx_stats {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t errors;	/**< frames dropped because no chain can hold them, queues broken */
+	uint64_t full;		/**< bursts cut short for want of descriptors */
+	uint64_t doorbells;
+	uint64_t suppressed;
+};
+
+/** Transmit queue. */
+struct vlease_txq {
+	/* Constant while the queue lives. */
+	struct vlease_desc *desc;
+	struct vlease_avail *avail;
+	const struct vlease_used *used;
+	uint16_t *free_ids;	/**< behind slots[] */
+	rte_iova_t header_iova;	/**< the header of all zeroes */
+	/**
+	 * Of all mbufs in slots without VLEASE_SLOT_FOREIGN: they were direct, unshared and of
+	 * one segment when they were sent, nobody else may have changed that, and so they return
+	 * to their pool without another look. Changes only while no frame is pending.
+	 */
+	struct rte_mempool *pool;
+	uint32_t doorbell_slot;
+	uint16_t size;
+	uint16_t mask;
+	uint16_t free_thresh;
+	uint16_t vq_index;
+
+	/** Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail. */
+	uint16_t free_head __rte_cache_aligned;
+	uint16_t free_tail;
+	uint16_t avail_idx;	/**< frames made available */
+	uint16_t used_cons;	/**< frames completed */
+	uint8_t rung;
+	uint8_t broken;
+	struct vlease_tx_stats stats;
+
+	uintptr_t slots[] __rte_cache_aligned;
+};
+
+/** Bytes of shared memory that a queue takes, aligned to a cache line. */
+size_t vlease_rxq_bytes(uint16_t size);
+size_t vlease_txq_bytes(uint16_t size);
+
+/**
+ * Make a queue in zeroed shared memory: all descriptors free, nothing posted, ring memory written
+ * as after a reset.
+ *
+ * @return
+ *   0, or -EINVAL: size is no power of two or above 32768, free_thresh above size, vq_index not
+ *   below VLEASE_MAX_VQS, ring misaligned, or (Rx) buffers of the pool too small for a frame
+ *   header behind RTE_PKTMBUF_HEADROOM.
+ */
+int vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *config);
+int vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *config);
+
+/**
+ * Ring memory zeroed, all ids free, indices 0, counters kept. Not while the device or an owner
+ * uses the queue, and only when it holds no mbuf (else they are lost: reclaim first).
+ */
+void vlease_rxq_reset(struct vlease_rxq *q);
+void vlease_txq_reset(struct vlease_txq *q);
+
+/**
+ * Return every mbuf that the queue owns to its pool, then make the queue anew from @p config.
+ * For the lessor, when neither the device nor the owner can touch the queue any more.
+ *
+ * Nothing in the queue or the ring is believed: ids, counters and pointers may be anything. Rx
+ * frees only objects of config->pool, Tx only objects of a pool of this DPDK process, each no
+ * more often than it has references. An external buffer attached to a sent mbuf is not freed,
+ * since its callback is a function of the dead process; the mbuf is.
+ *
+ * @return
+ *   Number of mbufs returned (Tx: references dropped), or -ENOMEM with nothing changed.
+ */
+int vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *config);
+int vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *config);
+
+/** The threshold that a configuration means. */
+static inline uint16_t
+vlease_free_thresh(const struct vlease_queue_config *config)
+{
+	if (config->free_thresh != 0)
+		return config->free_thresh;
+	return config->size >= 128 ? 32 : RTE_MAX(config->size / 4, 1);
+}
+
+/** Buffers that the device holds or has filled and the owner has not yet taken. */
+static inline uint16_t
+vlease_rxq_posted(const struct vlease_rxq *q)
+{
+	return (uint16_t)(q->free_head - q->used_cons);
+}
+
+/** Descriptors of frames whose completion has not been collected. */
+static inline uint16_t
+vlease_txq_pending(const struct vlease_txq *q)
+{
+	return (uint16_t)(q->size - (uint16_t)(q->free_tail - q->free_head));
+}
+
+/**
+ * Collect completions: free the mbufs of frames that the device has sent. For the owner.
+ *
+ * @return
+ *   Number of descriptors that became free.
+ */
+unsigned int vlease_txq_complete(struct vlease_txq *q);
+
+/**
+ * Burst functions (eth_rx_burst_t, eth_tx_burst_t). Without a doorbell they ask for one and
+ * return 0; on a broken queue they return 0.
+ *
+ * vlease_recv_pkts: VIRTIO_NET_F_MRG_RXBUF not negotiated, one buffer a frame.
+ * vlease_recv_mergeable_pkts: negotiated, num_buffers buffers a frame (VIRTIO 1.2, 5.1.6.4).
+ * vlease_xmit_pkts: multi-segment; takes and drops frames that no chain can hold.
+ */
+uint16_t vlease_recv_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+
+/** Text for a log line or a statistic; never NULL. */
+const char *vlease_broken_text(unsigned int broken);
+
+/**
+ * Put unshared mbufs back into their pool so that a crash cannot hand one to two owners:
+ * rte_mempool_put_bulk() raises the length of the lcore's cache before it stores the pointers,
+ * and empties it after they went to the back end.
+ */
+static inline void
+vlease_pool_put(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n)
+{
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(pool, rte_lcore_id());
+	void **objects = (void **)mbufs;
+	unsigned int i, len;
+
+	if (unlikely(cache == NULL || n > cache->flushthresh)) {
+		rte_mempool_ops_enqueue_bulk(pool, objects, n);
+		return;
+	}
+	len = cache->len;
+	if (unlikely(len + n > cache->flushthresh)) {
+		vlease_publish(&cache->len, 0);
+		rte_mempool_ops_enqueue_bulk(pool, cache->objs, len);
+		len = 0;
+	}
+	for (i = 0; i < n; i++)
+		cache->objs[len + i] = objects[i];
+	vlease_publish(&cache->len, len + n);
+}
+
+#endif /* VIRTIO_LEASE_RXTX_H */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_VIRTIO_H
+#define VIRTIO_LEASE_VIRTIO_H
+
+#include <stdint.h>
+
+#include <rte_byteorder.h>
+
+/* What the control path needs of VIRTIO 1.2, with the section that defines it. */
+
+/* 4.1.2: PCI ids of a modern network device. */
+#define VIRTIO_PCI_VENDOR_ID 0x1af4
+#define VIRTIO_PCI_MODERN_NET_ID 0x1041
+
+/* 4.1.4 */
+#define PCI_CAP_ID_VENDOR 0x09
+#define VIRTIO_PCI_CAP_COMMON_CFG 1
+#define VIRTIO_PCI_CAP_NOTIFY_CFG 2
+#define VIRTIO_PCI_CAP_ISR_CFG 3
+#define VIRTIO_PCI_CAP_DEVICE_CFG 4
+
+/* 4.1.5.1.2 */
+#define VIRTIO_MSI_NO_VECTOR 0xffff
+
+/* 2.1 */
+#define VIRTIO_STATUS_ACKNOWLEDGE 0x01
+#define VIRTIO_STATUS_DRIVER 0x02
+#define VIRTIO_STATUS_DRIVER_OK 0x04
+#define VIRTIO_STATUS_FEATURES_OK 0x08
+#define VIRTIO_STATUS_NEEDS_RESET 0x40
+#define VIRTIO_STATUS_FAILED 0x80
+
+/* 5.1.3 and 6: feature bits */
+#define VIRTIO_NET_F_MTU (1ULL << 3)
+#define VIRTIO_NET_F_MAC (1ULL << 5)
+#define VIRTIO_NET_F_MRG_RXBUF (1ULL << 15)
+#define VIRTIO_NET_F_STATUS (1ULL << 16)
+#define VIRTIO_NET_F_CTRL_VQ (1ULL << 17)
+#define VIRTIO_NET_F_CTRL_RX (1ULL << 18)
+#define VIRTIO_NET_F_MQ (1ULL << 22)
+#define VIRTIO_NET_F_SPEED_DUPLEX (1ULL << 63)
+#define VIRTIO_F_VERSION_1 (1ULL << 32)
+#define VIRTIO_F_ACCESS_PLATFORM (1ULL << 33)
+#define VIRTIO_F_ORDER_PLATFORM (1ULL << 36)
+#define VIRTIO_F_RING_RESET (1ULL << 40)
+
+/* 5.1.4 */
+struct virtio_net_config {
+	uint8_t mac[6];
+	rte_le16_t status;
+	rte_le16_t max_virtqueue_pairs;
+	rte_le16_t mtu;
+	rte_le32_t speed;	/* Mbit/s; 0xffffffff: unknown */
+	uint8_t duplex;		/* 1: full; 0xff: unknown */
+} __rte_packed;
+
+#define VIRTIO_NET_S_LINK_UP 0x01
+
+/* 5.1.6.5: control virtqueue */
+#define VIRTIO_NET_CTRL_RX 0
+#define VIRTIO_NET_CTRL_RX_PROMISC 0
+#define VIRTIO_NET_CTRL_RX_ALLMULTI 1
+#define VIRTIO_NET_CTRL_MQ 4
+#define VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET 0
+#define VIRTIO_NET_OK 0
+
+#endif /* VIRTIO_LEASE_VIRTIO_H */
