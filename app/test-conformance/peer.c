@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright(c) 2026 The dpdk-bar-lease authors */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <signal.h>
+
+#include "conformance.h"
+
+enum request { TOUCH, MAP };
+
+/* One request a message; a descriptor, if any, travels with it. */
+static void
+send_request(int socket, enum request request, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = &request, .iov_len = sizeof(request) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *header;
+
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	}
+	CHECK(sendmsg(socket, &message, 0) == sizeof(request));
+}
+
+static bool
+receive_request(int socket, enum request *request, int *fd)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = request, .iov_len = sizeof(*request) };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header;
+
+	if (recvmsg(socket, &message, 0) != sizeof(*request))
+		return false;
+	header = CMSG_FIRSTHDR(&message);
+	if (header)
+		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
+	return true;
+}
+
+static _Noreturn void
+serve(int socket, const volatile uint32_t *mapping)
+{
+	enum request request;
+	int fd = -1, answer;
+
+	while (receive_request(socket, &request, &fd)) {
+		if (request == TOUCH) {
+			answer = touch(mapping, NULL);
+		} else {
+			mapping = mmap(NULL, target.page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				       0);
+			answer = mapping == MAP_FAILED ? errno : 0;
+			close(fd);
+		}
+		if (write(socket, &answer, sizeof(answer)) != sizeof(answer))
+			break;
+	}
+	_exit(0);
+}
+
+void
+peer_start(struct peer *peer, const volatile uint32_t *mapping)
+{
+	int pair[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	peer->pid = fork();
+	CHECK_OK(peer->pid);
+	if (peer->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(pair[0]);
+		/* Or the device would not be closed when the parent closes it. */
+		close(target.dev.fd);
+		serve(pair[1], mapping);
+	}
+	close(pair[1]);
+	peer->socket = pair[0];
+}
+
+static int
+answer(struct peer *peer)
+{
+	int value;
+
+	CHECK(read(peer->socket, &value, sizeof(value)) == sizeof(value));
+	return value;
+}
+
+int
+peer_touch(struct peer *peer)
+{
+	send_request(peer->socket, TOUCH, -1);
+	return answer(peer);
+}
+
+int
+peer_map(struct peer *peer, int fd)
+{
+	send_request(peer->socket, MAP, fd);
+	return answer(peer);
+}
+
+void
+peer_stop(struct peer *peer)
+{
+	int status;
+
+	close(peer->socket);
+	CHECK(waitpid(peer->pid, &status, 0) == peer->pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright(c) 2026 The dpdk-bar-lease authors */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conformance.h"
+
+enum outcome { PASSED, FAILED, SKIPPED };
+
+static jmp_buf end_of_case;
+static char reason[256];
+
+void
+tap_skip(const char *why)
+{
+	snprintf(reason, sizeof(reason), "%s", why);
+	longjmp(end_of_case, SKIPPED);
+}
+
+void
+tap_fail(const char *file, int line, const char *format, ...)
+{
+	int length = snprintf(reason, sizeof(reason), "%s:%d: ", file, line);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(reason + length, sizeof(reason) - length, format, ap);
+	va_end(ap);
+	longjmp(end_of_case, FAILED);
+}
+
+void
+tap_check_errno(const char *file, int line, const char *call, long ret, int expected)
+{
+	int got = ret < 0 ? errno : 0;
+
+	if (got != expected)
+		tap_fail(file, line, "%s: %s, expected %s", call,
+			 got ? strerror(got) : "success",
+			 expected ? strerror(expected) : "success");
+}
+
+void
+tap_diagnose(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	printf("# ");
+	vprintf(format, ap);
+	printf("\n");
+	va_end(ap);
+}
+
+void
+tap_bail_out(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	printf("Bail out! ");
+	vprintf(format, ap);
+	printf("\n");
+	va_end(ap);
+	exit(EXIT_FAILURE);
+}
+
+static enum outcome
+run_case(const struct test_case *c)
+{
+	enum outcome outcome = setjmp(end_of_case);
+
+	if (outcome == PASSED)
+		c->run(c->arg);
+	return outcome;
+}
+
+bool
+tap_run(const struct subject *const *subjects, size_t nr_subjects)
+{
+	size_t number = 0, total = 0, failed = 0, skipped = 0;
+
+	for (size_t i = 0; i < nr_subjects; i++)
+		total += subjects[i]->nr_cases;
+	printf("1..%zu\n", total);
+
+	for (size_t i = 0; i < nr_subjects; i++) {
+		for (size_t j = 0; j < subjects[i]->nr_cases; j++) {
+			const struct test_case *c = &subjects[i]->cases[j];
+			enum outcome outcome = run_case(c);
+
+			printf("%s %zu - %s: %s", outcome == FAILED ? "not ok" : "ok", ++number,
+			       subjects[i]->name, c->rule);
+			if (outcome == SKIPPED)
+				printf(" # SKIP %s", reason);
+			printf("\n");
+			if (outcome == FAILED)
+				tap_diagnose("%s", reason);
+			failed += outcome == FAILED;
+			skipped += outcome == SKIPPED;
+		}
+	}
+	tap_diagnose("%zu passed, %zu failed, %zu skipped", total - failed - skipped, failed,
+		     skipped);
+	return failed == 0;
+}
