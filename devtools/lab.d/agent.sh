@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+#
+# The host's ear on ttyS2. A request is one line; the reply is lines that begin with a space and
+# a last line, `ok` or `error CAUSE`.
+
+# serve_guest: runs until QEMU closes the channel.
+serve_guest() {
+	local verb rest
+	exec {to_guest}<>"$run/host.in"
+	while read -r verb rest; do
+		answer "$verb" "$rest" >&"$to_guest"
+	done <"$run/host.out"
+}
+
+answer() {
+	local reply
+	if reply=$("request_${1//-/_}" "$2" 2>&1); then
+		[[ -z $reply ]] || sed 's/^/ /' <<<"$reply"
+		echo ok
+	else
+		echo "error ${reply//$'\n'/ }"
+	fi
+}
+
+request_exit_status() { echo "$1" >"$run/exit-status"; }
+request_tap_stats() { tap_statistics; }
+
+# The device with the shared doorbell page has no wire, on purpose.
+request_qemu_errors() { grep -v 'hub 1 is not connected' "$run/qemu.stderr" || true; }
+request_monitor() { monitor "$1"; }
+
+# trace on EVENT, trace off EVENT
+request_trace() {
+	local state=${1%% *} event=${1#* }
+	[[ $state == on || $state == off ]] || { echo "trace wants on or off, not $state" && return 1; }
+	monitor "trace-event $event $state"
+}
+
+# Counts the trace lines since the last trace-clear.
+request_trace_count() {
+	tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log" |
+		grep -caE -- "$1" || true
+}
+
+request_trace_clear() { stat -c %s "$run/qemu.log" >"$run/trace-start"; }
+
+# monitor COMMAND: one command of QEMU's human monitor, over the machine protocol, whose replies
+# are one line each.
+monitor() {
+	local line command=${1//\\/\\\\}
+	command=${command//\"/\\\"}
+	exec {qmp}<>"$run/qmp.in" {qmp_reply}<"$run/qmp.out"
+	if [[ ! -e $run/qmp.ready ]]; then
+		echo '{"execute":"qmp_capabilities"}' >&"$qmp"
+		: >"$run/qmp.ready"
+	fi
+	printf '{"execute":"human-monitor-command","arguments":{"command-line":"%s"},"id":"hmp"}\n' \
+		"$command" >&"$qmp"
+	while read -r -t 10 -u "$qmp_reply" line; do
+		[[ $line == *'"id": "hmp"'* ]] || continue
+		[[ $line != *'"error"'* ]] || { echo "$line" && return 1; }
+		line=${line#*\"return\": \"}
+		line=${line%\", \"id\": \"hmp\"\}*}
+		line=${line//\\\"/\"}
+		printf '%b' "$line" | tr -d '\r'
+		return
+	done
+	echo 'no answer from the monitor of QEMU'
+	return 1
+}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+#
+# The virtual machine: QEMU's command line for each kind of machine.
+
+machines=(default no-iommu)
+
+# QEMU of trixie runs on any host by its own dynamic loader.
+qemu() {
+	local root=$lab_dir/roots/trixie
+	"$root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" \
+		"$root/usr/bin/qemu-system-x86_64" \
+		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+}
+
+accelerator_args() {
+	if [[ $(<"$lab_dir/accelerator") == kvm ]]; then
+		echo '-accel kvm -cpu host'
+	else
+		echo '-accel tcg,thread=multi -cpu max'
+	fi
+}
+
+# An emulated processor on a busy host can miss ticks for long: without no_timer_check the kernel
+# panics at boot ("timer doesn't work"), and its stall detectors would blame the test.
+kernel_line() {
+	echo "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=nopt nokaslr mitigations=off" \
+		"no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
+		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700"
+}
+
+# wired_port NUMBER IOMMU-OPTIONS: one end of the wire, behind a root port of its own.
+wired_port() {
+	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1" \
+		"-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off" \
+		"-device virtio-net-pci,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,mq=on,vectors=18,$(
+		)page-per-vq=on,disable-legacy=on,romfile=$2"
+}
+
+# A device whose doorbells all share one page.
+shared_page_port() {
+	echo "-device pcie-root-port,id=rp2,chassis=3,slot=3,addr=0x12" \
+		"-netdev hubport,id=net2,hubid=1" \
+		"-device virtio-net-pci,bus=rp2,netdev=net2,mac=02:00:00:00:00:02,$(
+		)page-per-vq=off,disable-legacy=on,romfile=$1"
+}
+
+machine_args() {
+	local platform=,iommu_platform=on,ats=on
+	[[ $1 == no-iommu ]] && platform='' ||
+		echo '-device intel-iommu,intremap=on,eim=on,caching-mode=on,device-iotlb=on'
+	wired_port 0 "$platform"
+	wired_port 1 "$platform"
+	shared_page_port "$platform"
+}
+
+disk_args() {
+	echo "-drive file=$lab_dir/images/root.ext4,if=none,id=root,format=raw,snapshot=on" \
+		"-device nvme,drive=root,serial=root,addr=0x18" \
+		"-drive file=$build_dir/payload.ext4,if=none,id=payload,format=raw,readonly=on" \
+		"-device virtio-blk-pci,drive=payload,addr=0x19"
+}
+
+# ttyS0 console, ttyS1 the command's terminal, ttyS2 requests to the host. ttyS2 must not share
+# the console's interrupt: ISA interrupts are edge-triggered.
+channel_args() {
+	echo "-chardev file,id=console,path=$run/console.log -serial chardev:console" \
+		"-chardev pipe,id=terminal,path=$run/terminal -serial chardev:terminal" \
+		"-chardev pipe,id=host,path=$run/host" \
+		"-device isa-serial,chardev=host,index=2,irq=10" \
+		"-chardev pipe,id=qmp,path=$run/qmp -mon chardev=qmp,mode=control" \
+		"-fw_cfg name=opt/lab/command,file=$run/command" \
+		"-fw_cfg name=opt/lab/mode,file=$run/mode" \
+		"-D $run/qemu.log"
+}
+
+# start_qemu KERNEL MACHINE: no word of these has a space but the kernel's command line.
+start_qemu() {
+	# shellcheck disable=SC2046
+	qemu -M q35,kernel-irqchip=split -smp 2 -m 4096 -nodefaults -no-user-config -display none \
+		-no-reboot -rtc base=utc $(accelerator_args) $(machine_args "$2") $(disk_args) \
+		$(channel_args) -kernel "$lab_dir/images/vmlinuz-$1" -append "$(kernel_line)" \
+		</dev/null >"$run/qemu.stderr" 2>&1
+}

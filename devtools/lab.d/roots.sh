@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+#
+# Two Debian roots. bookworm: the guest's file system and, as a chroot, the place where the
+# project is built. trixie: QEMU 10.0 and the place where modules for Linux 7.2 are built.
+
+kernels=(6.12 7.2)
+
+declare -A root_of_kernel=([6.12]=bookworm [7.2]=trixie)
+
+host_commands=(
+	mmdebstrap:mmdebstrap ip:iproute2 tc:iproute2 mke2fs:e2fsprogs flock:util-linux
+	setpriv:util-linux unshare:util-linux mount:mount
+)
+
+bookworm_packages=(
+	dpdk dpdk-dev libdpdk-dev
+	iproute2 mount pciutils kmod procps strace ethtool
+	gcc make meson ninja-build pkg-config libnuma-dev libcmocka-dev dpkg-dev shellcheck
+	python3 python3-pyelftools
+)
+
+trixie_packages=(qemu-system-x86 seabios gcc make kmod)
+
+install_host_packages() {
+	local pair missing=()
+	for pair in "${host_commands[@]}"; do
+		type -P "${pair%%:*}" >/dev/null ||
+			[[ " ${missing[*]} " == *" ${pair##*:} "* ]] || missing+=("${pair##*:}")
+	done
+	[[ -e $archive_keyring ]] || missing+=(debian-archive-keyring)
+	((${#missing[@]})) || return 0
+	say "installing on this machine: ${missing[*]}"
+	DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			"${missing[@]}" >"$lab_dir/log/host-packages.log" 2>&1 ||
+		step_failed host-packages
+}
+
+# make_root CODENAME KERNEL PACKAGE...
+make_root() {
+	local codename=$1 series=$2 root=$lab_dir/roots/$1 index release settings
+	shift 2
+	find_mirrors
+	index=$(open_index "$codename")
+	release=$(newest_kernel "$index" "$series")
+	settings=$lab_dir/apt/$codename.settings
+	apt_settings >"$settings"
+	rm -rf --one-file-system "$root"
+	# INITRD=No: the cloud kernels boot from NVMe and ext4 without one.
+	usable_sources "$index" | INITRD=No mmdebstrap --mode=root --variant=apt \
+		--aptopt="$settings" --dpkgopt=force-unsafe-io --skip=cleanup/apt/lists \
+		--include="$*,linux-image-$release,linux-headers-$release" \
+		"$codename" "$root" -
+	echo "$release" >"$root/kernel-release"
+	mkdir -p "$root"/{src,build}
+	rm -f "$root/etc/resolv.conf"
+	: >"$root/etc/resolv.conf"
+}
+
+make_bookworm_root() { make_root bookworm 6.12 "${bookworm_packages[@]}"; }
+
+# The kernel of trixie-backports wants a linux-base from there.
+make_trixie_root() {
+	make_root trixie 7.2 "${trixie_packages[@]}" linux-base/trixie-backports
+	[[ $(chroot "$lab_dir/roots/trixie" dpkg-query -W -f '${Version}' qemu-system-x86) == 1:10.0.* ]] ||
+		die 'the QEMU of trixie is not 10.0'
+}
+
+start_roots() {
+	local packages
+	[[ -e $lab_dir/stamps/bookworm-root && -e $lab_dir/stamps/trixie-root ]] ||
+		say "making two Debian roots in $lab_dir/roots (1.5 GB, a few minutes, once)"
+	packages="${bookworm_packages[*]}"
+	start_step bookworm-root "6.12 $packages" make_bookworm_root
+	packages="${trixie_packages[*]}"
+	start_step trixie-root "7.2 $packages" make_trixie_root
+}
+
+kernel_release() { cat "$lab_dir/roots/${root_of_kernel[$1]}/kernel-release"; }
+
+# in_root CODENAME CMD...: runs contained, with the checkout at /src and the build folder at /build.
+in_root() {
+	local root=$lab_dir/roots/$1
+	shift
+	mount -t proc proc "$root/proc"
+	mount -t sysfs -o ro sysfs "$root/sys"
+	mount -t tmpfs tmpfs "$root/tmp"
+	mount -t tmpfs tmpfs "$root/run"
+	mount --bind "$top" "$root/src"
+	mount -o remount,bind,ro "$root/src"
+	mount --bind "$build_dir" "$root/build"
+	mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 chroot "$root" "$@"
+}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+#
+# `lab test`: the style check, the unit tests and, for every kernel and kind of machine, one boot
+# that runs the scenarios.
+
+scenarios=$top/devtools/guest/scenarios
+scenario_timeout=180
+passed=0 failed=0 skipped=0
+
+test_main() {
+	local selected=() of_kernel names
+	if [[ ${1-} == --list ]]; then
+		list_tests
+		return
+	fi
+	check_names "$@"
+	selected=("$@")
+	summary_due=yes
+	start_lab
+	set_up
+	if is_selected style; then run_style; fi
+	if is_selected unit; then run_units; fi
+	for of_kernel in ${kernel:-"${kernels[@]}"}; do
+		for machine in "${machines[@]}"; do
+			mapfile -t names < <(scenarios_for "$of_kernel" "$machine")
+			run_scenarios "$of_kernel" "$machine" "${names[@]}"
+		done
+	done
+	print_summary
+	((failed == 0))
+}
+
+print_summary() {
+	summary_due=
+	echo "$passed passed, $failed failed$( ((skipped == 0)) || echo ", $skipped skipped")"
+}
+
+# A set-up that fails is a failed test; an interrupted one is none.
+summary_after_failure() {
+	[[ ${summary_due-} == yes && $1 == 1 ]] || return 0
+	failed=$((failed + 1))
+	print_summary
+}
+
+list_tests() {
+	local name
+	echo "style - shell, Python and C sources follow the house rules"
+	echo "unit - every unit test of the build"
+	for name in $(scenario_names); do
+		echo "$name - $(scenario_summary "$name")"
+	done
+}
+
+# The demo is a scenario too, but what it shows is asserted by the others.
+scenario_names() {
+	local file
+	for file in "$scenarios"/*.py; do
+		[[ $file == */demo.py ]] || basename "$file" .py
+	done
+}
+
+scenario_summary() { sed -n 's/^"""\(.*\)$/\1/p' "$scenarios/$1.py" | sed '1q' | sed 's/"""$//'; }
+
+# scenario_setting NAME KEY DEFAULT: the value of a header line `# KEY: value`.
+scenario_setting() {
+	local value
+	value=$(sed -n "s/^# $2: *//p;/^import\|^from/q" "$scenarios/$1.py")
+	echo "${value:-$3}"
+}
+
+check_names() {
+	local name
+	for name; do
+		[[ $name == style || $name == unit || -e $scenarios/$name.py ]] ||
+			die "no test is called $name (see devtools/lab test --list)"
+	done
+}
+
+is_selected() { ((${#selected[@]} == 0)) || [[ " ${selected[*]} " == *" $1 "* ]]; }
+
+scenarios_for() {
+	local name
+	for name in $(scenario_names); do
+		is_selected "$name" || continue
+		[[ $(scenario_setting "$name" machine default) == "$2" ]] || continue
+		[[ " $(scenario_setting "$name" kernels "${kernels[*]}") " == *" $1 "* ]] || continue
+		echo "$name"
+	done
+}
+
+# verdict ok|failed|skipped WHERE NAME SECONDS SUMMARY LOG: one line, and what explains it.
+verdict() {
+	case $1 in
+	ok)
+		passed=$((passed + 1))
+		echo "ok $2 $3 ($4 s) - $5"
+		grep '^# ' "$6" || true
+		;;
+	skipped)
+		skipped=$((skipped + 1))
+		echo "skip $2 $3 ($4 s) - $5: $(sed -n 's/^skip: //p' "$6" | tail -n 1)"
+		;;
+	*)
+		failed=$((failed + 1))
+		echo "not ok $2 $3 ($4 s) - $5"
+		tail -n 100 "$6" | sed 's/^/    /'
+		;;
+	esac
+}
+
+run_style() {
+	local began=$SECONDS log=$lab_dir/log/style.log result=ok
+	contained in_root bookworm /src/devtools/check-style >"$log" 2>&1 &
+	wait $! || result=failed
+	verdict "$result" host style $((SECONDS - began)) 'sources follow the house rules' "$log"
+}
+
+# in-root/unit-tests prints `@end NAME VERDICT SECONDS` after what each test printed.
+run_units() {
+	local line log=$lab_dir/log/unit.log all=$lab_dir/log/units.log result name seconds
+	say 'running the unit tests'
+	contained in_root bookworm /src/devtools/lab.d/in-root/unit-tests >"$all" 2>&1 &
+	if ! wait $!; then
+		verdict failed host unit 0 'the unit tests run' "$all"
+		return
+	fi
+	: >"$log"
+	while IFS= read -r line; do
+		if [[ $line == '@end '* ]]; then
+			read -r _ result seconds name <<<"$line"
+			verdict "$result" host "unit/$name" "$seconds" 'unit test' "$log"
+			: >"$log"
+		else
+			printf '%s\n' "$line" >>"$log"
+		fi
+	done <"$all"
+}
+
+# run_scenarios KERNEL MACHINE NAME...: boots again for what is left when a guest dies.
+run_scenarios() {
+	local of_kernel=$1 machine=$2 retried=
+	shift 2
+	while (($#)); do
+		local todo=("$@") done_count=0
+		run_batch
+		shift "$done_count"
+	done
+}
+
+# Runs $todo in one guest; leaves in done_count how many of them have their verdict.
+run_batch() {
+	local name arguments=() line words current='' log='' out boot_began=$SECONDS
+	local patience=300 guest
+	for name in "${todo[@]}"; do
+		arguments+=("$name:$(scenario_setting "$name" timeout $scenario_timeout)")
+	done
+	new_run
+	mkfifo "$run/output"
+	boot "$of_kernel" "$machine" run "exec \$GUEST/run-scenarios ${arguments[*]}" >"$run/output" &
+	guest=$!
+	exec {out}<"$run/output"
+	while IFS= read -r -t "$patience" -u "$out" line; do
+		case $line in
+		@begin\ *)
+			current=${line#@begin }
+			log=$lab_dir/log/$of_kernel-$current.log
+			patience=$(($(scenario_setting "$current" timeout $scenario_timeout) + 60))
+			boot_began=$SECONDS
+			: >"$log"
+			;;
+		@end\ *)
+			read -ra words <<<"$line"
+			verdict "${words[2]}" "$of_kernel" "$current" "${words[3]}" \
+				"$(scenario_summary "$current")" "$log"
+			done_count=$((done_count + 1))
+			current='' patience=120
+			;;
+		*) [[ -z $log ]] || printf '%s\n' "$line" >>"$log" ;;
+		esac
+	done
+	exec {out}<&-
+	if ((done_count < ${#todo[@]})); then
+		lost_guest
+	fi
+	kill -KILL "$guest" 2>/dev/null || true
+	wait "$guest" 2>/dev/null || true
+	end_run
+}
+
+# The guest or QEMU died, or neither speaks any more: the test that ran has failed, except that a
+# known fault of QEMU 10.0 under emulation gets one more try.
+lost_guest() {
+	if [[ -z $current ]]; then
+		current=${todo[done_count]}
+		log=$lab_dir/log/$of_kernel-$current.log
+		: >"$log"
+	fi
+	if [[ -z $retried ]] && grep -qs iotlb_to_section "$run/qemu.stderr"; then
+		retried=yes
+		echo "# $of_kernel $current: QEMU died of its iotlb_to_section fault; trying once more"
+		return
+	fi
+	{
+		echo 'the guest was lost; the end of its console and of what QEMU said:'
+		tail -n 60 "$run/console.log"
+		tail -n 20 "$run/qemu.stderr"
+	} >>"$log" 2>&1
+	verdict failed "$of_kernel" "$current" $((SECONDS - boot_began)) \
+		"$(scenario_summary "$current")" "$log"
+	done_count=$((done_count + 1))
+}

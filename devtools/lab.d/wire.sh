@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+#
+# The wire: two multi-queue taps, each redirecting what it receives to the other. They live in a
+# network namespace without a name, so they go when the guest goes.
+
+lay_wire() {
+	local tap
+	[[ -e /dev/net/tun ]] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	for tap in tap0 tap1; do
+		ip tuntap add "$tap" mode tap multi_queue vnet_hdr
+		echo 1 >"/proc/sys/net/ipv6/conf/$tap/disable_ipv6"
+		ip link set "$tap" txqueuelen 10000 mtu 9000 up
+		tc qdisc add dev "$tap" ingress
+	done
+	redirect tap0 tap1
+	redirect tap1 tap0
+}
+
+redirect() {
+	tc filter add dev "$1" parent ffff: protocol all u32 match u32 0 0 \
+		action mirred egress redirect dev "$2"
+}
+
+# tap_statistics: one line for each tap, seen from the wire: rx is what the guest sent.
+tap_statistics() {
+	local name rx_packets rx_drop tx_packets tx_drop qdisc
+	while read -r name _ rx_packets _ rx_drop _ _ _ _ _ tx_packets _ tx_drop _; do
+		[[ $name == tap* ]] || continue
+		name=${name%:}
+		qdisc=$(tc -s qdisc show dev "$name" | sed -n 's/.*(dropped \([0-9]*\),.*/\1/p' |
+			{ sum=0; while read -r n; do sum=$((sum + n)); done; echo "$sum"; })
+		echo "$name rx_packets=$rx_packets rx_dropped=$rx_drop" \
+			"tx_packets=$tx_packets tx_dropped=$tx_drop qdisc_dropped=$qdisc"
+	done </proc/net/dev
+}
