@@ -65,8 +65,8 @@ def _report_failure(kind, error, trace):
     else:
         sys.__excepthook__(kind, error, trace)
     for process in Testpmd.started:
-        print(f"--- {process.name}, pid {process.pid}, last lines:")
-        print("\n".join(process.output.splitlines()[-15:]), flush=True)
+        print(f"--- {process.name}, pid {process.pid}, last lines printed and logged:")
+        print("\n".join(process.last_lines(15)), flush=True)
 
 
 sys.excepthook = _report_failure
@@ -314,6 +314,7 @@ class Testpmd:
     def _start(self):
         os.makedirs(LOGS, exist_ok=True)
         self._output = ""
+        self._log = ""
         self._grew = threading.Condition()
         self._ended = False
         self._terminal, theirs = pty.openpty()
@@ -321,12 +322,18 @@ class Testpmd:
         attributes[1] &= ~termios.OPOST
         attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
         termios.tcsetattr(theirs, termios.TCSANOW, attributes)
-        self._process = subprocess.Popen(self.argv, stdin=theirs, stdout=theirs, stderr=theirs,
+        # On a way of its own, so that no line of the log falls into the middle of a prompt.
+        log, its_log = os.pipe()
+        self._process = subprocess.Popen(self.argv, stdin=theirs, stdout=theirs, stderr=its_log,
                                          start_new_session=True)
         os.close(theirs)
+        os.close(its_log)
         self.pid = self._process.pid
         Testpmd.started.append(self)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._readers = [threading.Thread(target=self._read, daemon=True),
+                         threading.Thread(target=self._read_log, args=(log,), daemon=True)]
+        for reader in self._readers:
+            reader.start()
 
     def _read(self):
         with open(f"{LOGS}/{self.name}.log", "a") as log:
@@ -346,13 +353,23 @@ class Testpmd:
                 if not data:
                     return
 
+    def _read_log(self, log):
+        with open(log, errors="replace") as lines, open(f"{LOGS}/{self.name}.log", "a") as copy:
+            for line in lines:
+                self._log += line
+                copy.write(line)
+                copy.flush()
+
     @property
     def output(self):
-        """Everything that it has printed so far."""
-        return self._output
+        """Everything that it has printed so far, then everything that it has logged."""
+        return f"{self._output}\n{self._log}"
+
+    def last_lines(self, count):
+        return self._output.splitlines()[-count:] + self._log.splitlines()[-count:]
 
     def expect(self, text, timeout=60, start=0):
-        """Wait until text stands in the output from position start; return what is before it."""
+        """Wait until text is printed after position start; return what is before it."""
         deadline = time.monotonic() + timeout
         with self._grew:
             while (at := self._output.find(text, start)) < 0:
@@ -411,11 +428,14 @@ class Testpmd:
         return self._process.poll() is None
 
     def wait(self, timeout=60):
-        """Wait for its end; return the exit status."""
+        """Wait for its end and its last words; return the exit status."""
         try:
-            return self._process.wait(timeout)
+            status = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise CheckFailed(f"{self.name} did not end within {timeout} s") from None
+        for reader in self._readers:
+            reader.join(5)
+        return status
 
     def quit(self, timeout=60):
         """End it in an orderly way; return the exit status."""
