@@ -14,6 +14,14 @@
 #include <linux/pci.h>
 #include <linux/version.h>
 #include <linux/vfio_pci_core.h>
+#ifdef HAVE_PFN_T
+#include <linux/pfn_t.h>
+#endif
+
+/* <linux/vfio.h> of that kernel; its core no longer maps and zaps as this driver relies on. */
+#ifdef VFIO_DEVICE_FEATURE_DMA_BUF_REVOKE
+#error "this kernel's own vfio-pci has mappable and revocable DMABUFs: use it"
+#endif
 
 /* The argument became a string in Linux 6.13. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
@@ -74,6 +82,25 @@ static inline bool compat_memory_enabled(struct vfio_pci_core_device *core)
 
 	return core->pdev->current_state < PCI_D3hot &&
 	       (core->pdev->no_command_memory || (cmd & PCI_COMMAND_MEMORY));
+#endif
+}
+
+/* What vmf_insert_pfn_pmd() and vmf_insert_pfn_pud() take. */
+#ifdef HAVE_PFN_T
+#define compat_huge_pfn(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#else
+#define compat_huge_pfn(pfn) (pfn)
+#endif
+
+/* Newer cores can export DMABUFs for peer-to-peer themselves; others answer ENOTTY. */
+static inline void compat_enable_core_export(struct vfio_pci_core_device *core)
+{
+#ifdef HAVE_CORE_EXPORT
+	static const struct vfio_pci_device_ops ops = {
+		.get_dmabuf_phys = vfio_pci_core_get_dmabuf_phys,
+	};
+
+	core->pci_ops = &ops;
 #endif
 }
 

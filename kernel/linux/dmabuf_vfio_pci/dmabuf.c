@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Copyright(c) 2026 The dpdk-bar-lease authors */
 
-/* The life of a buffer: export, memory attribute, revoke, last close of the device, release. */
+/* The life of a buffer: export, memory attribute, revoke, release. */
 
 #include <linux/dma-buf.h>
 #include <linux/err.h>
@@ -15,12 +15,6 @@
 #include "dmabuf_vfio_pci.h"
 
 COMPAT_IMPORT_NS_DMA_BUF;
-
-/*
- * The buffers are mapped in the VFIO inode (see bar_dmabuf_create()), where the core zaps the
- * offsets of the BAR regions, [0, ROM region). A mapping beyond would escape that.
- */
-#define BAR_DMABUF_MAX_SIZE	VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX)
 
 /* An importer could make a revoke wait for it: these buffers are for mmap() only. */
 static int bar_dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attachment)
@@ -55,13 +49,7 @@ static void bar_dmabuf_free(struct bar_dmabuf *buf)
 /* Runs when the last file, mapping and path reference is gone, maybe long after the device is. */
 static void bar_dmabuf_release(struct dma_buf *dmabuf)
 {
-	struct bar_dmabuf *buf = dmabuf->priv;
-	struct dmabuf_vfio_device *dev = buf->dev;
-
-	mutex_lock(&dev->lock);
-	list_del(&buf->node);
-	mutex_unlock(&dev->lock);
-	bar_dmabuf_free(buf);
+	bar_dmabuf_free(dmabuf->priv);
 }
 
 static const struct dma_buf_ops bar_dmabuf_ops = {
@@ -73,7 +61,7 @@ static const struct dma_buf_ops bar_dmabuf_ops = {
 };
 
 /* Zaps all mappings in the VFIO inode at the buffer's offsets; those still valid fault again. */
-static void bar_dmabuf_zap(struct dmabuf_vfio_device *dev, u64 size)
+void bar_dmabuf_zap(struct dmabuf_vfio_device *dev, u64 size)
 {
 	unmap_mapping_range(dev->core.vdev.inode->i_mapping, 0, size, true);
 }
@@ -121,9 +109,8 @@ static struct bar_dmabuf *bar_dmabuf_alloc(struct dmabuf_vfio_device *dev, unsig
 
 	get_device(&dev->core.vdev.device);
 	buf->dev = dev;
-	INIT_LIST_HEAD(&buf->node);
-	init_rwsem(&buf->lock);
-	buf->state = BAR_DMABUF_OK;
+	/* No close of the device, which ends the session, can come while it is in use. */
+	buf->session = READ_ONCE(dev->session);
 	buf->memattr = VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_NC;
 	buf->bar_start = pci_resource_start(pdev, bar);
 	buf->nr_ranges = nr_ranges;
@@ -180,10 +167,6 @@ static struct dma_buf *bar_dmabuf_create(struct bar_dmabuf *buf, unsigned int ba
 	 * core zaps it at reset, hot reset, memory disable and D3 without knowing of it.
 	 */
 	dmabuf->file->f_mapping = dev->core.vdev.inode->i_mapping;
-
-	mutex_lock(&dev->lock);
-	list_add_tail(&buf->node, &dev->buffers);
-	mutex_unlock(&dev->lock);
 	return dmabuf;
 }
 
@@ -238,37 +221,27 @@ static struct dma_buf *bar_dmabuf_get(struct dmabuf_vfio_device *dev, int fd)
 	return dmabuf;
 }
 
-static int bar_dmabuf_memattr(struct bar_dmabuf *buf, bool set, u32 *memattr)
+static bool bar_dmabuf_is_orphan(struct bar_dmabuf *buf)
 {
-	enum bar_dmabuf_state state;
+	bool orphaned;
 
-	down_read(&buf->lock);
-	state = buf->state;
-	up_read(&buf->lock);
-	if (state == BAR_DMABUF_ORPHANED)
-		return -ENODEV;
-
-	if (!set) {
-		*memattr = READ_ONCE(buf->memattr);
-		return 0;
-	}
-	if (!bar_dmabuf_memattr_supported(*memattr))
-		return -EOPNOTSUPP;
-	WRITE_ONCE(buf->memattr, *memattr);
-	return 0;
+	down_read(&buf->dev->lock);
+	orphaned = bar_dmabuf_orphaned(buf);
+	up_read(&buf->dev->lock);
+	return orphaned;
 }
 
-int bar_dmabuf_feature_memattr(struct dmabuf_vfio_device *dev, u32 flags,
+/* ops and unsupported, a negative errno, are those of the interface's form. */
+int bar_dmabuf_feature_memattr(struct dmabuf_vfio_device *dev, u32 flags, u32 ops, int unsupported,
 			       struct vfio_device_feature_dma_buf_memattr __user *arg,
 			       size_t argsz)
 {
 	struct vfio_device_feature_dma_buf_memattr attr;
-	bool set = flags & VFIO_DEVICE_FEATURE_SET;
+	struct bar_dmabuf *buf;
 	struct dma_buf *dmabuf;
 	int ret;
 
-	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET,
-				 sizeof(attr));
+	ret = vfio_check_feature(flags, argsz, ops, sizeof(attr));
 	if (ret != 1)
 		return ret;
 
@@ -278,29 +251,46 @@ int bar_dmabuf_feature_memattr(struct dmabuf_vfio_device *dev, u32 flags,
 	dmabuf = bar_dmabuf_get(dev, attr.dmabuf_fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	ret = bar_dmabuf_memattr(dmabuf->priv, set, &attr.memattr);
-	dma_buf_put(dmabuf);
-	if (ret || set)
-		return ret;
+	buf = dmabuf->priv;
 
-	return copy_to_user(arg, &attr, sizeof(attr)) ? -EFAULT : 0;
+	if (bar_dmabuf_is_orphan(buf)) {
+		ret = -ENODEV;
+	} else if (!(flags & VFIO_DEVICE_FEATURE_SET)) {
+		attr.memattr = READ_ONCE(buf->memattr);
+		ret = copy_to_user(arg, &attr, sizeof(attr)) ? -EFAULT : 0;
+	} else if (bar_dmabuf_memattr_supported(attr.memattr)) {
+		WRITE_ONCE(buf->memattr, attr.memattr);
+		ret = 0;
+	} else {
+		ret = unsupported;
+	}
+	dma_buf_put(dmabuf);
+	return ret;
 }
 
-static int bar_dmabuf_revoke(struct bar_dmabuf *buf)
+static int bar_dmabuf_revoke(struct dmabuf_vfio_device *dev, int fd)
 {
+	struct bar_dmabuf *buf;
+	struct dma_buf *dmabuf;
 	int ret = 0;
 
-	down_write(&buf->lock);
-	if (buf->state == BAR_DMABUF_ORPHANED)
+	dmabuf = bar_dmabuf_get(dev, fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	buf = dmabuf->priv;
+
+	down_write(&dev->lock);
+	if (bar_dmabuf_orphaned(buf))
 		ret = -ENODEV;
-	else if (buf->state == BAR_DMABUF_REVOKED)
+	else if (buf->revoked)
 		ret = -EBADFD;
 	else
-		buf->state = BAR_DMABUF_REVOKED;
-	up_write(&buf->lock);
+		buf->revoked = true;
+	up_write(&dev->lock);
 
 	if (!ret)
-		bar_dmabuf_zap(buf->dev, buf->size);
+		bar_dmabuf_zap(dev, buf->size);
+	dma_buf_put(dmabuf);
 	return ret;
 }
 
@@ -308,35 +298,25 @@ int bar_dmabuf_ioctl_revoke(struct dmabuf_vfio_device *dev,
 			    struct vfio_pci_dmabuf_revoke __user *arg)
 {
 	struct vfio_pci_dmabuf_revoke revoke;
-	struct dma_buf *dmabuf;
-	int ret;
 
 	if (copy_from_user(&revoke, arg, sizeof(revoke)))
 		return -EFAULT;
 	if (revoke.argsz < sizeof(revoke))
 		return -EINVAL;
-
-	dmabuf = bar_dmabuf_get(dev, revoke.dmabuf_fd);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	ret = bar_dmabuf_revoke(dmabuf->priv);
-	dma_buf_put(dmabuf);
-	return ret;
+	return bar_dmabuf_revoke(dev, revoke.dmabuf_fd);
 }
 
-/* At the last close of the device, when no ioctl can add a buffer any more. */
-void bar_dmabuf_orphan_all(struct dmabuf_vfio_device *dev)
+int bar_dmabuf_feature_revoke(struct dmabuf_vfio_device *dev, u32 flags,
+			      struct vfio_device_feature_dma_buf_revoke __user *arg, size_t argsz)
 {
-	struct bar_dmabuf *buf, *next;
+	struct vfio_device_feature_dma_buf_revoke revoke;
+	int ret;
 
-	mutex_lock(&dev->lock);
-	list_for_each_entry_safe(buf, next, &dev->buffers, node) {
-		down_write(&buf->lock);
-		buf->state = BAR_DMABUF_ORPHANED;
-		up_write(&buf->lock);
-		list_del_init(&buf->node);
-	}
-	mutex_unlock(&dev->lock);
+	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, sizeof(revoke));
+	if (ret != 1)
+		return ret;
 
-	bar_dmabuf_zap(dev, BAR_DMABUF_MAX_SIZE);
+	if (copy_from_user(&revoke, arg, sizeof(revoke)))
+		return -EFAULT;
+	return bar_dmabuf_revoke(dev, revoke.dmabuf_fd);
 }

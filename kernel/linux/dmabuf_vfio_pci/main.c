@@ -18,12 +18,22 @@ static bool enable_sriov;
 module_param(enable_sriov, bool, 0644);
 MODULE_PARM_DESC(enable_sriov, "Let a bound PF have VFs, which the user of the PF then controls");
 
+static bool revoke_feature;
+module_param(revoke_feature, bool, 0444);
+MODULE_PARM_DESC(revoke_feature,
+		 "Offer REVOKE as feature 13 and MEMATTR as 14, as later forms of the uAPI do");
+
+static bool p2p_export;
+module_param(p2p_export, bool, 0644);
+MODULE_PARM_DESC(p2p_export,
+		 "Export DMABUFs for peer-to-peer, not to be mapped or revoked, as vfio-pci does");
+
 static int dmabuf_vfio_init_dev(struct vfio_device *vdev)
 {
 	struct dmabuf_vfio_device *dev = to_dmabuf_vfio_device(vdev);
 
-	mutex_init(&dev->lock);
-	INIT_LIST_HEAD(&dev->buffers);
+	init_rwsem(&dev->lock);
+	compat_enable_core_export(&dev->core);
 	return vfio_pci_core_init_dev(vdev);
 }
 
@@ -43,17 +53,32 @@ static int dmabuf_vfio_open_device(struct vfio_device *vdev)
 
 static void dmabuf_vfio_close_device(struct vfio_device *vdev)
 {
+	struct dmabuf_vfio_device *dev = to_dmabuf_vfio_device(vdev);
+
 	/* Before the core frees what the fault handler reads: it does not zap at close itself. */
-	bar_dmabuf_orphan_all(to_dmabuf_vfio_device(vdev));
+	down_write(&dev->lock);
+	dev->session++;
+	up_write(&dev->lock);
+	bar_dmabuf_zap(dev, BAR_DMABUF_MAX_SIZE);
 	vfio_pci_core_close_device(vdev);
 }
 
 static long dmabuf_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
-	if (cmd == VFIO_DEVICE_PCI_DMABUF_REVOKE)
+	if (cmd == VFIO_DEVICE_PCI_DMABUF_REVOKE && !revoke_feature)
 		return bar_dmabuf_ioctl_revoke(to_dmabuf_vfio_device(vdev), (void __user *)arg);
 
 	return vfio_pci_core_ioctl(vdev, cmd, arg);
+}
+
+/* Features 13 and 14 of v3 and v4 of the series. */
+static int dmabuf_vfio_feature_v3(struct dmabuf_vfio_device *dev, u32 flags, void __user *arg,
+				  size_t argsz)
+{
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_DMA_BUF_REVOKE_V3)
+		return bar_dmabuf_feature_revoke(dev, flags, arg, argsz);
+
+	return bar_dmabuf_feature_memattr(dev, flags, VFIO_DEVICE_FEATURE_SET, -ENOENT, arg, argsz);
 }
 
 static int dmabuf_vfio_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t argsz)
@@ -62,12 +87,20 @@ static int dmabuf_vfio_feature(struct vfio_device *vdev, u32 flags, void __user 
 
 	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
 	case VFIO_DEVICE_FEATURE_DMA_BUF:
+		if (READ_ONCE(p2p_export))
+			break;
 		return bar_dmabuf_feature_export(dev, flags, arg, argsz);
 	case VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR:
-		return bar_dmabuf_feature_memattr(dev, flags, arg, argsz);
-	default:
-		return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
+		if (revoke_feature)
+			return dmabuf_vfio_feature_v3(dev, flags, arg, argsz);
+		return bar_dmabuf_feature_memattr(dev, flags, VFIO_DEVICE_FEATURE_GET |
+						  VFIO_DEVICE_FEATURE_SET, -EOPNOTSUPP, arg, argsz);
+	case VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_V3:
+		if (revoke_feature)
+			return dmabuf_vfio_feature_v3(dev, flags, arg, argsz);
+		break;
 	}
+	return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
 }
 
 static const struct vfio_device_ops dmabuf_vfio_ops = {
@@ -128,6 +161,39 @@ static int dmabuf_vfio_sriov_configure(struct pci_dev *pdev, int nr_vfs)
 }
 
 /*
+ * Around every reset of the function, also one that did not start here: through sysfs, or with
+ * another device of its bus. Memory decoding goes off at once then, without a word to the core.
+ * The PCI core holds the device's lock over both calls.
+ */
+static void dmabuf_vfio_set_resetting(struct pci_dev *pdev, bool resetting)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+	struct dmabuf_vfio_device *dev = to_dmabuf_vfio_device(&core->vdev);
+
+	down_write(&dev->lock);
+	dev->resetting = resetting;
+	up_write(&dev->lock);
+	if (resetting)
+		bar_dmabuf_zap(dev, BAR_DMABUF_MAX_SIZE);
+}
+
+static void dmabuf_vfio_reset_prepare(struct pci_dev *pdev)
+{
+	dmabuf_vfio_set_resetting(pdev, true);
+}
+
+static void dmabuf_vfio_reset_done(struct pci_dev *pdev)
+{
+	dmabuf_vfio_set_resetting(pdev, false);
+}
+
+static const struct pci_error_handlers dmabuf_vfio_err_handlers = {
+	.error_detected	= vfio_pci_core_aer_err_detected,
+	.reset_prepare	= dmabuf_vfio_reset_prepare,
+	.reset_done	= dmabuf_vfio_reset_done,
+};
+
+/*
  * Any device, but only one whose driver_override names this driver. Not published with
  * MODULE_DEVICE_TABLE(): tools that choose a vfio driver by its "vfio_pci:" alias would find a
  * second one that matches everything.
@@ -143,7 +209,7 @@ static struct pci_driver dmabuf_vfio_driver = {
 	.probe			= dmabuf_vfio_probe,
 	.remove			= dmabuf_vfio_remove,
 	.sriov_configure	= dmabuf_vfio_sriov_configure,
-	.err_handler		= &vfio_pci_core_err_handlers,
+	.err_handler		= &dmabuf_vfio_err_handlers,
 	.driver_managed_dma	= true,
 };
 module_pci_driver(dmabuf_vfio_driver);

@@ -4,6 +4,7 @@
 /* Mappings of a buffer: the rules of mmap(), the fault handler, and the memory type. */
 
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #ifdef CONFIG_X86
 #include <asm/memtype.h>
 #endif
@@ -28,8 +29,12 @@ bool bar_dmabuf_memattr_supported(u32 memattr)
 	}
 }
 
-/* Looks up the page at an offset in the concatenation of the ranges; false past the end. */
-static bool bar_dmabuf_pfn(const struct bar_dmabuf *buf, pgoff_t pgoff, unsigned long *pfn)
+/*
+ * Looks up 1 << order pages at an offset in the concatenation of the ranges. False past the end,
+ * or where they are not contiguous in the BAR.
+ */
+static bool bar_dmabuf_pfn(const struct bar_dmabuf *buf, pgoff_t pgoff, unsigned int order,
+			   unsigned long *pfn)
 {
 	u64 offset = (u64)pgoff << PAGE_SHIFT;
 	u32 i;
@@ -39,12 +44,32 @@ static bool bar_dmabuf_pfn(const struct bar_dmabuf *buf, pgoff_t pgoff, unsigned
 
 		if (offset < range->length) {
 			*pfn = PHYS_PFN(buf->bar_start + range->offset + offset);
-			return true;
+			return range->length - offset >= PAGE_SIZE << order;
 		}
 		offset -= range->length;
 	}
 	return false;
 }
+
+/* Not revoked for good; dev->lock is held. */
+static bool bar_dmabuf_alive(const struct bar_dmabuf *buf)
+{
+	return !bar_dmabuf_orphaned(buf) && !buf->revoked;
+}
+
+/* Not revoked for the time being either; core.memory_lock and dev->lock are held. */
+static bool bar_dmabuf_reachable(const struct bar_dmabuf *buf)
+{
+	struct vfio_pci_core_device *core = &buf->dev->core;
+
+	/* First: an orphan may not even read what the core has for an open device. */
+	if (!bar_dmabuf_alive(buf))
+		return false;
+	return !buf->dev->resetting && !core->pm_runtime_engaged && compat_memory_enabled(core);
+}
+
+/* Mappings of these have the memory type WC. */
+static const struct vm_operations_struct bar_dmabuf_wc_vm_ops;
 
 #ifdef CONFIG_X86
 struct bar_dmabuf_pte {
@@ -69,7 +94,7 @@ static int bar_dmabuf_set_pte(pte_t *pte, unsigned long addr, void *data)
  * since the core has pci_iomap()ed the BAR. Writing the entry is the one way to a memory type per
  * buffer; remap_io_mapping() of i915 does it as well. "Special" entries have no struct page.
  */
-static vm_fault_t bar_dmabuf_insert(struct vm_fault *vmf, unsigned long pfn)
+static vm_fault_t bar_dmabuf_insert_wc(struct vm_fault *vmf, unsigned long pfn)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct bar_dmabuf_pte new = {
@@ -84,66 +109,127 @@ static vm_fault_t bar_dmabuf_insert(struct vm_fault *vmf, unsigned long pfn)
 	return ret ? vmf_error(ret) : VM_FAULT_NOPAGE;
 }
 #else
-static vm_fault_t bar_dmabuf_insert(struct vm_fault *vmf, unsigned long pfn)
+static vm_fault_t bar_dmabuf_insert_wc(struct vm_fault *vmf, unsigned long pfn)
 {
 	return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 }
 #endif
 
+/* Makes the entry for 1 << order pages; all but WC as the core maps BARs. */
+static vm_fault_t bar_dmabuf_insert(struct vm_fault *vmf, unsigned long pfn, unsigned int order)
+{
+	if (vmf->vma->vm_ops == &bar_dmabuf_wc_vm_ops)
+		return bar_dmabuf_insert_wc(vmf, pfn);
+
+	switch (order) {
+	case 0:
+		return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	case PMD_ORDER:
+		return vmf_insert_pfn_pmd(vmf, compat_huge_pfn(pfn), false);
+#endif
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	case PUD_ORDER:
+		return vmf_insert_pfn_pud(vmf, compat_huge_pfn(pfn), false);
+#endif
+	default:
+		return VM_FAULT_FALLBACK;
+	}
+}
+
 /* The locks, and why they are held until the entry stands: see dmabuf_vfio_pci.h. */
-static vm_fault_t bar_dmabuf_fault(struct vm_fault *vmf)
+static vm_fault_t bar_dmabuf_insert_locked(struct vm_fault *vmf, unsigned long pfn,
+					   unsigned int order)
 {
 	struct bar_dmabuf *buf = vmf->vma->vm_private_data;
-	struct vfio_pci_core_device *core = &buf->dev->core;
+	struct dmabuf_vfio_device *dev = buf->dev;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
-	unsigned long pfn;
 
-	if (!bar_dmabuf_pfn(buf, vmf->pgoff, &pfn))
-		return VM_FAULT_SIGBUS;
-
-	down_read(&core->memory_lock);
-	down_read(&buf->lock);
-	/* Of the core, only the lock may be used before the state is known to be OK. */
-	if (buf->state == BAR_DMABUF_OK && !core->pm_runtime_engaged && compat_memory_enabled(core))
-		ret = bar_dmabuf_insert(vmf, pfn);
-	up_read(&buf->lock);
-	up_read(&core->memory_lock);
+	down_read(&dev->core.memory_lock);
+	down_read(&dev->lock);
+	if (bar_dmabuf_reachable(buf))
+		ret = bar_dmabuf_insert(vmf, pfn, order);
+	up_read(&dev->lock);
+	up_read(&dev->core.memory_lock);
 	return ret;
 }
 
-static const struct vm_operations_struct bar_dmabuf_vm_ops = {
-	.fault = bar_dmabuf_fault,
+static vm_fault_t bar_dmabuf_fault(struct vm_fault *vmf)
+{
+	unsigned long pfn;
+
+	if (!bar_dmabuf_pfn(vmf->vma->vm_private_data, vmf->pgoff, 0, &pfn))
+		return VM_FAULT_SIGBUS;
+	return bar_dmabuf_insert_locked(vmf, pfn, 0);
+}
+
+/* Only where the mapping and the BAR have a huge page at the same place. */
+static vm_fault_t bar_dmabuf_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	unsigned long pfn;
+
+	if (addr < vma->vm_start || vma->vm_end - addr < size ||
+	    !bar_dmabuf_pfn(vma->vm_private_data, linear_page_index(vma, addr), order, &pfn) ||
+	    !IS_ALIGNED(pfn, 1UL << order))
+		return VM_FAULT_FALLBACK;
+	return bar_dmabuf_insert_locked(vmf, pfn, order);
+}
+
+static const struct vm_operations_struct bar_dmabuf_nc_vm_ops = {
+	.fault		= bar_dmabuf_fault,
+	.huge_fault	= bar_dmabuf_huge_fault,
+};
+
+/* No huge pages: apply_to_page_range() makes none, and must not meet one. */
+static const struct vm_operations_struct bar_dmabuf_wc_vm_ops = {
+	.fault		= bar_dmabuf_fault,
 };
 
 /*
- * Sets up a VMA; entries come from the fault handler only. Here the VMA is not yet in the inode's
- * tree, where a zap would find it. memory_lock must not be taken: mmap_lock is held for writing.
- * dma-buf has checked that the VMA ends within the buffer.
+ * Refuses mappings of a buffer that is revoked, for good or for the time being, as the series does.
+ * A courtesy, not the guard: the fault handler checks again. memory_lock cannot be waited for,
+ * since mmap_lock is held for writing; who holds it is about to change what it would tell.
+ */
+static bool bar_dmabuf_may_map(const struct bar_dmabuf *buf)
+{
+	struct dmabuf_vfio_device *dev = buf->dev;
+	bool locked, may;
+
+	locked = down_read_trylock(&dev->core.memory_lock);
+	down_read(&dev->lock);
+	may = locked ? bar_dmabuf_reachable(buf) : bar_dmabuf_alive(buf);
+	up_read(&dev->lock);
+	if (locked)
+		up_read(&dev->core.memory_lock);
+	return may;
+}
+
+/*
+ * Sets up a VMA; entries come from the fault handlers only. Here the VMA is not yet in the inode's
+ * tree, where a zap would find it. dma-buf has checked that the VMA ends within the buffer.
  */
 int bar_dmabuf_map(struct bar_dmabuf *buf, struct vm_area_struct *vma)
 {
-	enum bar_dmabuf_state state;
-
 	/* VM_MAYSHARE: a shared mapping of a read-only descriptor has no VM_SHARED. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-
-	/* A courtesy, not the guard: the fault handler checks again. */
-	down_read(&buf->lock);
-	state = buf->state;
-	up_read(&buf->lock);
-	if (state != BAR_DMABUF_OK)
+	if (!bar_dmabuf_may_map(buf))
 		return -ENODEV;
 
-	if (READ_ONCE(buf->memattr) == VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_WC)
+	if (READ_ONCE(buf->memattr) == VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_WC) {
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
-	else
+		vma->vm_ops = &bar_dmabuf_wc_vm_ops;
+	} else {
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+		vma->vm_ops = &bar_dmabuf_nc_vm_ops;
+	}
 	vma->vm_page_prot = pgprot_decrypted(vma->vm_page_prot);
+	vma->vm_private_data = buf;
 
 	/* The flags of the core's own BAR mappings. */
 	vm_flags_set(vma, VM_ALLOW_ANY_UNCACHED | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_private_data = buf;
-	vma->vm_ops = &bar_dmabuf_vm_ops;
 	return 0;
 }
