@@ -21,6 +21,12 @@ PORT1 = "0000:02:00.0"
 PORTS = (PORT0, PORT1)
 SHARED_PAGE_PORT = "0000:03:00.0"  # page-per-vq off: all its doorbells share a page
 
+# No driver of the guest's kernel wants these; the machine no-iommu lacks them.
+IVSHMEM = "0000:04:00.0"  # BAR 2: 64 MiB of RAM, prefetchable
+BOCHS = "0000:05:00.0"    # BAR 0: 16 MiB of RAM, prefetchable
+EDU = "0000:06:00.0"      # BAR 0: 1 MiB of registers, not prefetchable
+BAR_DEVICES = (IVSHMEM, BOCHS, EDU)
+
 PREFIX = "/opt/bar-lease"
 PROGRAMS = f"{PREFIX}/usr/libexec/dpdk-bar-lease"
 LOGS = "/tmp/log"
@@ -104,6 +110,10 @@ def bind(bdf, driver):
     write(f"/sys/bus/pci/devices/{bdf}/driver_override", driver)
     write("/sys/bus/pci/drivers_probe", bdf)
     check(driver_of(bdf) == driver, f"{bdf}: bound to {driver_of(bdf)}, not to {driver}")
+
+
+def clear_override(bdf):
+    write(f"/sys/bus/pci/devices/{bdf}/driver_override", "\n")
 
 
 def loaded(name):

@@ -29,20 +29,36 @@ kernel_line() {
 		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700"
 }
 
-# wired_port NUMBER IOMMU-OPTIONS: one end of the wire, behind a root port of its own.
+# root_port NUMBER: the device behind it gets the address 0000:0(NUMBER + 1):00.0.
+root_port() {
+	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1"
+}
+
+# wired_port NUMBER IOMMU-OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
 wired_port() {
-	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1" \
-		"-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off" \
-		"-device virtio-net-pci,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,mq=on,vectors=18,$(
-		)page-per-vq=on,disable-legacy=on,romfile=$2"
+	root_port "$1"
+	echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off" \
+		"-device virtio-net-pci,id=port$1,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,$(
+		)mq=on,vectors=18,page-per-vq=on,disable-legacy=on,aer=on,romfile=$2"
 }
 
 # A device whose doorbells all share one page.
 shared_page_port() {
-	echo "-device pcie-root-port,id=rp2,chassis=3,slot=3,addr=0x12" \
-		"-netdev hubport,id=net2,hubid=1" \
+	root_port 2
+	echo "-netdev hubport,id=net2,hubid=1" \
 		"-device virtio-net-pci,bus=rp2,netdev=net2,mac=02:00:00:00:00:02,$(
 		)page-per-vq=off,disable-legacy=on,romfile=$1"
+}
+
+# Devices with BARs of other kinds, for the tests of the kernel driver.
+bar_devices() {
+	root_port 3
+	echo "-object memory-backend-ram,id=shmem,size=64M,share=on" \
+		"-device ivshmem-plain,id=ivshmem,bus=rp3,memdev=shmem"
+	root_port 4
+	echo "-device bochs-display,id=bochs,bus=rp4,vgamem=16M"
+	root_port 5
+	echo "-device edu,id=edu,bus=rp5"
 }
 
 machine_args() {
@@ -52,6 +68,7 @@ machine_args() {
 	wired_port 0 "$platform"
 	wired_port 1 "$platform"
 	shared_page_port "$platform"
+	[[ $1 == no-iommu ]] || bar_devices
 }
 
 disk_args() {
