@@ -6,6 +6,8 @@
 
 scenarios=$top/devtools/guest/scenarios
 scenario_timeout=180
+style_summary='sources follow the house rules'
+dkms_summary='DKMS installs the kernel driver and removes it without a trace'
 passed=0 failed=0 skipped=0
 
 test_main() {
@@ -19,8 +21,16 @@ test_main() {
 	summary_due=yes
 	start_lab
 	set_up
-	if is_selected style; then run_style; fi
+	if is_selected style; then
+		run_host_test style "$style_summary" bookworm /src/devtools/check-style
+	fi
 	if is_selected unit; then run_units; fi
+	for of_kernel in ${kernel:-"${kernels[@]}"}; do
+		if is_selected dkms; then
+			run_host_test "dkms-$of_kernel" "$dkms_summary" "${root_of_kernel[$of_kernel]}" \
+				/src/devtools/lab.d/in-root/dkms "$(kernel_release "$of_kernel")"
+		fi
+	done
 	for of_kernel in ${kernel:-"${kernels[@]}"}; do
 		for machine in "${machines[@]}"; do
 			mapfile -t names < <(scenarios_for "$of_kernel" "$machine")
@@ -45,7 +55,8 @@ summary_after_failure() {
 
 list_tests() {
 	local name
-	echo "style - shell, Python and C sources follow the house rules"
+	echo "style - $style_summary"
+	echo "dkms - $dkms_summary"
 	echo "unit - every unit test of the build"
 	for name in $(scenario_names); do
 		echo "$name - $(scenario_summary "$name")"
@@ -72,7 +83,7 @@ scenario_setting() {
 check_names() {
 	local name
 	for name; do
-		[[ $name == style || $name == unit || -e $scenarios/$name.py ]] ||
+		[[ " style unit dkms " == *" $name "* || -e $scenarios/$name.py ]] ||
 			die "no test is called $name (see devtools/lab test --list)"
 	done
 }
@@ -109,11 +120,12 @@ verdict() {
 	esac
 }
 
-run_style() {
-	local began=$SECONDS log=$lab_dir/log/style.log result=ok
-	contained in_root bookworm /src/devtools/check-style >"$log" 2>&1 &
+# run_host_test NAME SUMMARY ROOT CMD...: a test that needs no guest, run in a root.
+run_host_test() {
+	local name=$1 summary=$2 began=$SECONDS log=$lab_dir/log/$1.log result=ok
+	contained in_root "${@:3}" >"$log" 2>&1 &
 	wait $! || result=failed
-	verdict "$result" host style $((SECONDS - began)) 'sources follow the house rules' "$log"
+	verdict "$result" host "$name" $((SECONDS - began)) "$summary" "$log"
 }
 
 # in-root/unit-tests prints `@end NAME VERDICT SECONDS` after what each test printed.

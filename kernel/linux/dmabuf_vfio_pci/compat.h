@@ -80,7 +80,7 @@ static inline bool compat_memory_enabled(struct vfio_pci_core_device *core)
 #else
 	u16 cmd = le16_to_cpu(*(__le16 *)&core->vconfig[PCI_COMMAND]);
 
-	return core->pdev->current_state < PCI_D3hot &&
+	return (__force int)core->pdev->current_state < (__force int)PCI_D3hot &&
 	       (core->pdev->no_command_memory || (cmd & PCI_COMMAND_MEMORY));
 #endif
 }
