@@ -27,7 +27,8 @@ end_run() {
 boot() {
 	printf '%s' "$4" >"$run/command"
 	printf '%s' "$3" >"$run/mode"
-	run=$run build_dir=$build_dir contained --net live_guest "$1" "$2" "$3"
+	run=$run build_dir=$build_dir kernel_extra=${kernel_extra-} \
+		contained --net live_guest "$1" "$2" "$3"
 }
 
 live_guest() {

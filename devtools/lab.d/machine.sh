@@ -26,7 +26,7 @@ accelerator_args() {
 kernel_line() {
 	echo "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=nopt nokaslr mitigations=off" \
 		"no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
-		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700"
+		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700 ${kernel_extra-}"
 }
 
 # root_port NUMBER: the device behind it gets the address 0000:0(NUMBER + 1):00.0.

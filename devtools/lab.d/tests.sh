@@ -63,20 +63,26 @@ list_tests() {
 	done
 }
 
-# The demo is a scenario too, but what it shows is asserted by the others.
+# Those of `lab test`; a header line `# command: NAME` gives a scenario to another command.
 scenario_names() {
 	local file
 	for file in "$scenarios"/*.py; do
-		[[ $file == */demo.py ]] || basename "$file" .py
+		file=$(basename "$file" .py)
+		[[ $(scenario_setting "$file" command test) != test ]] || echo "$file"
 	done
 }
 
-scenario_summary() { sed -n 's/^"""\(.*\)$/\1/p' "$scenarios/$1.py" | sed '1q' | sed 's/"""$//'; }
+# A scenario NAME@ARGUMENT is NAME.py, run with the argument.
+scenario_file() { echo "$scenarios/${1%@*}.py"; }
+
+scenario_summary() {
+	sed -n 's/^"""\(.*\)$/\1/p' "$(scenario_file "$1")" | sed '1q' | sed 's/"""$//'
+}
 
 # scenario_setting NAME KEY DEFAULT: the value of a header line `# KEY: value`.
 scenario_setting() {
 	local value
-	value=$(sed -n "s/^# $2: *//p;/^import\|^from/q" "$scenarios/$1.py")
+	value=$(sed -n "s/^# $2: *//p;/^import\|^from/q" "$(scenario_file "$1")")
 	echo "${value:-$3}"
 }
 
@@ -211,6 +217,14 @@ lost_guest() {
 	if [[ -z $retried ]] && grep -qs iotlb_to_section "$run/qemu.stderr"; then
 		retried=yes
 		echo "# $of_kernel $current: QEMU died of its iotlb_to_section fault; trying once more"
+		return
+	fi
+	if [[ $current == mutant@* ]] &&
+		grep -m 1 -E 'Kernel panic|BUG:|Oops|general protection' "$run/console.log" >"$log.why"; then
+		sed 's/^/# the broken driver ended the kernel: /' "$log.why" >"$log"
+		verdict ok "$of_kernel" "$current" $((SECONDS - boot_began)) \
+			"$(scenario_summary "$current")" "$log"
+		done_count=$((done_count + 1))
 		return
 	fi
 	{
