@@ -121,8 +121,8 @@ def loaded(name):
     return os.path.exists(f"/sys/module/{name.replace('-', '_')}")
 
 
-def load_module(name):
-    """Load one of the project's modules, after those that it depends on."""
+def load_module(name, *parameters):
+    """Load one of the project's modules, unless it is, after those that it depends on."""
     path = f"{PREFIX}/modules/{RELEASE}/{name}.ko"
     check(os.path.exists(path), f"{path} was not built")
     if loaded(name):
@@ -133,7 +133,7 @@ def load_module(name):
             load_module(module)
         else:
             subprocess.run(["modprobe", module], check=True)
-    subprocess.run(["insmod", path], check=True)
+    subprocess.run(["insmod", path, *parameters], check=True)
 
 
 def unload_module(name):
