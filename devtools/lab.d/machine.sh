@@ -29,9 +29,10 @@ kernel_line() {
 		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700 ${kernel_extra-}"
 }
 
-# root_port NUMBER: the device behind it gets the address 0000:0(NUMBER + 1):00.0.
+# root_port NUMBER: the device behind it gets the address 0000:0(NUMBER + 1):00.0. QEMU's port never
+# says that its link is active, which Linux looks at after a reset of the bus behind a faster port.
 root_port() {
-	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1"
+	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1,x-speed=5"
 }
 
 # wired_port NUMBER IOMMU-OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
