@@ -114,13 +114,13 @@ software_device_use(struct software_device *dev, uint32_t id, uint32_t len)
 static void *
 buffer(const struct software_device *dev, uint16_t id)
 {
-	return (void *)(uintptr_t)rte_le_to_cpu_64(dev->desc[id].addr);
+	return (void *)(uintptr_t)(rte_le_to_cpu_64(dev->desc[id].addr) + dev->offset);
 }
 
 unsigned int
 software_device_deliver_hidden(struct software_device *dev, const void *frame, size_t len)
 {
-	struct vlease_net_hdr hdr = { 0 };
+	struct vlease_net_hdr hdr = dev->header;
 	const uint8_t *from = frame;
 	unsigned int num, i;
 	size_t room, n;
@@ -201,7 +201,6 @@ gather(const struct software_device *dev, uint16_t id, uint8_t *hdr, uint8_t *fr
 long
 software_device_take(struct software_device *dev, void *frame, size_t room)
 {
-	static const uint8_t zero[VLEASE_NET_HDR_SIZE];
 	uint8_t hdr[VLEASE_NET_HDR_SIZE];
 	int id = software_device_pop(dev);
 	long len;
@@ -209,7 +208,7 @@ software_device_take(struct software_device *dev, void *frame, size_t room)
 	if (id < 0)
 		return -1;
 	len = gather(dev, id, hdr, frame, room);
-	if (len < 0 || memcmp(hdr, zero, sizeof(hdr)) != 0 || dev->n_held == dev->size)
+	if (len < 0 || memcmp(hdr, &dev->header, sizeof(hdr)) != 0 || dev->n_held == dev->size)
 		return -2;
 	dev->held[dev->n_held++] = id;
 	return len;

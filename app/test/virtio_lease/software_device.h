@@ -7,8 +7,8 @@
 /**
  * @file
  * The device side of one split virtqueue, in the process of its driver: addresses in descriptors
- * are pointers (EAL with --iova-mode=va). It does what it is told, step by step, and can be told
- * to do what no device may.
+ * are pointers (EAL with --iova-mode=va), or differ from them by an offset. It does what it is
+ * told, step by step, and can be told to do what no device may.
  */
 
 #include <stdbool.h>
@@ -33,6 +33,10 @@ struct software_device {
 	 * with every draw.
 	 */
 	uint32_t shuffle;
+	/** From an address in a descriptor to where the device sees it. */
+	ptrdiff_t offset;
+	/** Of every frame, but for num_buffers: how it is delivered, or how it must be sent. */
+	struct vlease_net_hdr header;
 	uint16_t n_held;	/**< taken and not completed */
 	uint16_t held[VLEASE_MAX_QUEUE_SIZE];
 
@@ -41,7 +45,10 @@ struct software_device {
 	uint16_t rung_with;	/**< the value written last */
 };
 
-/** Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. */
+/**
+ * Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. Then offset
+ * and header may be set: both are zero.
+ */
 void software_device_init(struct software_device *dev, void *ring, uint16_t size);
 
 /** Whether the driver has rung since the last call. */
@@ -54,7 +61,7 @@ void software_device_suppress(struct software_device *dev, bool suppress);
 unsigned int software_device_available(const struct software_device *dev);
 
 /**
- * Deliver one frame into as many buffers as it takes, its header zero but for num_buffers.
+ * Deliver one frame into as many buffers as it takes.
  *
  * @return
  *   Number of buffers, or 0 with nothing done: not enough of them.
@@ -75,7 +82,7 @@ void software_device_show(struct software_device *dev, uint16_t hidden);
  *   Gets at most @p room bytes of it, without its header.
  * @return
  *   Length of the frame; -1: none available; -2: the driver broke a rule (a header that is not
- *   zero or not whole, a descriptor that is empty, not for reading or out of range, a chain
+ *   as expected or not whole, a descriptor that is empty, not for reading or out of range, a chain
  *   longer than the ring).
  */
 long software_device_take(struct software_device *dev, void *frame, size_t room);
