@@ -1,57 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright(c) 2026 The dpdk-bar-lease authors */
 
-/* What the device goes through: memory decode, reset, power state, close. */
+/* What the device goes through: memory decode, power state, close. */
 
 #include <signal.h>
 #include <stdio.h>
 
 #include "conformance.h"
-
-/* One live and one revoked buffer, both mapped. */
-struct pair {
-	int live_fd, dead_fd;
-	volatile uint32_t *live, *dead;
-};
-
-static struct pair
-pair_new(void)
-{
-	struct pair pair = { .live_fd = new_slice(0, 1), .dead_fd = new_slice(0, 1) };
-
-	pair.live = map_pages(pair.live_fd, 1);
-	pair.dead = map_pages(pair.dead_fd, 1);
-	CHECK_TOUCH_WORKS(pair.live);
-	CHECK_TOUCH_WORKS(pair.dead);
-	CHECK_OK(revoke_slice(&target.dev, pair.dead_fd));
-	return pair;
-}
-
-static void
-pair_free(struct pair *pair)
-{
-	munmap((void *)(uintptr_t)pair->live, target.page);
-	munmap((void *)(uintptr_t)pair->dead, target.page);
-	close(pair->live_fd);
-	close(pair->dead_fd);
-}
-
-static void
-decode_off_and_on(const void *arg)
-{
-	struct pair pair = pair_new();
-	int while_off, dead_while_off;
-
-	memory_decode(false);
-	while_off = touch(pair.live, NULL);
-	dead_while_off = touch(pair.dead, NULL);
-	memory_decode(true);
-	CHECK(while_off == SIGBUS);
-	CHECK(dead_while_off == SIGBUS);
-	CHECK_TOUCH_WORKS(pair.live);
-	CHECK_TOUCH_SIGBUS(pair.dead);
-	pair_free(&pair);
-}
 
 static void
 decode_off_in_child(const void *arg)
@@ -71,31 +26,126 @@ decode_off_in_child(const void *arg)
 	pair_free(&pair);
 }
 
+/* While it is off, nothing may end the case: it has to be switched on again. */
 static void
 export_while_off(const void *arg)
 {
 	volatile uint32_t *mapping;
-	int fd, map_error, while_off = 0;
+	int fd, map_error;
 
 	memory_decode(false);
 	fd = export_pages(0, 1);
 	map_error = map_errno(fd, target.page, PROT_READ, MAP_SHARED, 0);
-	mapping = mmap(NULL, target.page, PROT_READ, MAP_SHARED, fd, 0);
-	if (mapping != MAP_FAILED)
-		while_off = touch(mapping, NULL);
 	memory_decode(true);
 
 	CHECK_OK(fd);
-	/* v2 to v7 of the series refuse the mmap(); BARs allow it, and so may this. */
-	CHECK(map_error == 0 || map_error == ENODEV);
-	if (mapping == MAP_FAILED) {
-		mapping = map_pages(fd, 1);
-	} else {
-		CHECK(while_off == SIGBUS);
-	}
+	CHECK(map_error == ENODEV);
+	mapping = map_pages(fd, 1);
 	CHECK_TOUCH_WORKS(mapping);
-	munmap((void *)(uintptr_t)mapping, target.page);
+	unmap_pages(mapping, 1);
 	close(fd);
+}
+
+/* What a mapping and its buffer do while the device cannot answer. */
+struct off_state {
+	int touched, dead_touched, map_error, dead_map_error;
+	int revoked, twice, new_fd;
+};
+
+static struct off_state
+look_while_off(const struct pair *pair, int victim)
+{
+	struct off_state state = {
+		.touched = touch(pair->live, NULL),
+		.dead_touched = touch(pair->dead, NULL),
+		.map_error = map_errno(pair->live_fd, target.page, PROT_READ, MAP_SHARED, 0),
+		.dead_map_error = map_errno(pair->dead_fd, target.page, PROT_READ, MAP_SHARED, 0),
+		.revoked = revoke_slice(&target.dev, victim) ? errno : 0,
+		.twice = revoke_slice(&target.dev, victim) ? errno : 0,
+		.new_fd = export_pages(0, 1),
+	};
+
+	return state;
+}
+
+static void
+off_and_on(void (*off)(void), void (*on)(void))
+{
+	struct pair pair = pair_new();
+	int victim = new_slice(0, 1);
+	volatile uint32_t *victim_mapping = map_pages(victim, 1), *born_off;
+	struct off_state state;
+
+	CHECK_TOUCH_WORKS(victim_mapping);
+	off();
+	state = look_while_off(&pair, victim);
+	on();
+	CHECK(state.touched == SIGBUS);
+	CHECK(state.dead_touched == SIGBUS);
+	CHECK(state.map_error == ENODEV);
+	CHECK(state.dead_map_error == ENODEV);
+	CHECK(state.revoked == 0);
+	CHECK(state.twice == EBADFD);
+	CHECK(state.new_fd >= 0);
+
+	CHECK_TOUCH_WORKS(pair.live);
+	CHECK(map_errno(pair.live_fd, target.page, PROT_READ, MAP_SHARED, 0) == 0);
+	CHECK_TOUCH_SIGBUS(pair.dead);
+	CHECK_TOUCH_SIGBUS(victim_mapping);
+	CHECK(map_errno(victim, target.page, PROT_READ, MAP_SHARED, 0) == ENODEV);
+	born_off = map_pages(state.new_fd, 1);
+	CHECK_TOUCH_WORKS(born_off);
+	unmap_pages(born_off, 1);
+	unmap_pages(victim_mapping, 1);
+	close(state.new_fd);
+	close(victim);
+	pair_free(&pair);
+}
+
+static void decode_off(void) { memory_decode(false); }
+static void decode_on(void) { memory_decode(true); }
+static void to_d3(void) { power_state(3); }
+
+static void
+to_d0(void)
+{
+	power_state(0);
+	/* A device may lose its configuration in D3hot (No_Soft_Reset clear). */
+	memory_decode(true);
+}
+
+static void
+enter_low_power(void)
+{
+	CHECK_OK(device_feature_set(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+}
+
+static void
+exit_low_power(void)
+{
+	CHECK_OK(device_feature_set(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+}
+
+static void
+decode(const void *arg)
+{
+	off_and_on(decode_off, decode_on);
+}
+
+static void
+d3hot(const void *arg)
+{
+	SKIP_IF(!has_power_management(), "no power management capability");
+	off_and_on(to_d3, to_d0);
+}
+
+static void
+low_power(const void *arg)
+{
+	SKIP_IF(device_feature_set(VFIO_DEVICE_FEATURE_PROBE |
+				   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY),
+		"no low-power feature");
+	off_and_on(enter_low_power, exit_low_power);
 }
 
 static void
@@ -110,43 +160,8 @@ revoke_while_off(const void *arg)
 	memory_decode(true);
 	CHECK_OK(ret);
 	CHECK_TOUCH_SIGBUS(mapping);
-	munmap((void *)(uintptr_t)mapping, target.page);
+	unmap_pages(mapping, 1);
 	close(fd);
-}
-
-static void
-reset(const void *arg)
-{
-	struct pair pair = pair_new();
-
-	SKIP_IF(!device_has_reset(), "the device has no reset");
-	CHECK_OK(device_reset());
-	CHECK_TOUCH_WORKS(pair.live);
-	CHECK_TOUCH_SIGBUS(pair.dead);
-	CHECK_ERRNO(revoke_slice(&target.dev, pair.dead_fd), EBADFD);
-	CHECK_OK(revoke_slice(&target.dev, pair.live_fd));
-	CHECK_TOUCH_SIGBUS(pair.live);
-	pair_free(&pair);
-}
-
-static void
-low_power(const void *arg)
-{
-	struct pair pair = pair_new();
-	int in_d3, dead_in_d3;
-
-	SKIP_IF(!has_power_management(), "no power management capability");
-	power_state(3);
-	in_d3 = touch(pair.live, NULL);
-	dead_in_d3 = touch(pair.dead, NULL);
-	power_state(0);
-	/* A device may lose its configuration in D3hot (No_Soft_Reset clear). */
-	memory_decode(true);
-	CHECK(in_d3 == SIGBUS);
-	CHECK(dead_in_d3 == SIGBUS);
-	CHECK_TOUCH_WORKS(pair.live);
-	CHECK_TOUCH_SIGBUS(pair.dead);
-	pair_free(&pair);
 }
 
 static void
@@ -189,13 +204,15 @@ device_opened_again(const void *arg)
 	CHECK(map_errno(pair.live_fd, target.page, PROT_READ, MAP_SHARED, 0) == ENODEV);
 	CHECK_ERRNO(revoke_slice(&target.dev, pair.live_fd), ENODEV);
 	CHECK_ERRNO(revoke_slice(&target.dev, pair.dead_fd), ENODEV);
-	CHECK_ERRNO(memattr_get(pair.live_fd, &attr), ENODEV);
+	attr = VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_NC;
+	CHECK_ERRNO(memattr_op(&target.dev, VFIO_DEVICE_FEATURE_SET, pair.live_fd, &attr),
+		    ENODEV);
 
 	fd = new_slice(0, 1);
 	mapping = map_pages(fd, 1);
 	CHECK_TOUCH_WORKS(mapping);
 	CHECK_TOUCH_SIGBUS(pair.live);
-	munmap((void *)(uintptr_t)mapping, target.page);
+	unmap_pages(mapping, 1);
 	close(fd);
 	pair_free(&pair);
 }
@@ -213,33 +230,7 @@ descriptor_and_device_closed(const void *arg)
 	live = touch(mapping, NULL);
 	vfio_open_device_file(&target.dev);
 	CHECK(live == SIGBUS);
-	munmap((void *)(uintptr_t)mapping, target.page);
-}
-
-/* The driver lets go of the device: what it has exported outlives it. */
-static void
-device_unbound(const void *arg)
-{
-	int live, dead, live_rebound, map_error;
-	struct pair pair;
-
-	SKIP_IF(!vfio_can_rebind(&target.dev), "no driver_override: would not be bound again");
-	pair = pair_new();
-	vfio_close(&target.dev);
-	vfio_unbind(&target.dev);
-	live = touch(pair.live, NULL);
-	dead = touch(pair.dead, NULL);
-	map_error = map_errno(pair.live_fd, target.page, PROT_READ, MAP_SHARED, 0);
-	vfio_bind(&target.dev);
-	vfio_open(&target.dev);
-	live_rebound = touch(pair.live, NULL);
-
-	CHECK(live == SIGBUS);
-	CHECK(dead == SIGBUS);
-	CHECK(map_error == ENODEV);
-	CHECK(live_rebound == SIGBUS);
-	CHECK_ERRNO(revoke_slice(&target.dev, pair.live_fd), ENODEV);
-	pair_free(&pair);
+	unmap_pages(mapping, 1);
 }
 
 /* An O_PATH descriptor holds a DMABUF whose file is gone: nothing may use that file any more. */
@@ -262,22 +253,86 @@ path_holder(const void *arg)
 	close(path_fd);
 }
 
+/* A BAR mapped through the device file keeps that file, and so the device, open. */
+static void
+device_mapping_keeps_open(const void *arg)
+{
+	void *bar = mmap(NULL, target.page, PROT_READ, MAP_SHARED, target.dev.fd,
+			 target.region_offset);
+	int while_mapped, afterwards, fd;
+	volatile uint32_t *mapping;
+
+	SKIP_IF(bar == MAP_FAILED, "the BAR cannot be mapped through the device file");
+	fd = new_slice(0, 1);
+	mapping = map_pages(fd, 1);
+	close(target.dev.fd);
+	while_mapped = touch(mapping, NULL);
+	munmap(bar, target.page);
+	afterwards = touch(mapping, NULL);
+	vfio_open_device_file(&target.dev);
+	CHECK(while_mapped == 0);
+	CHECK(afterwards == SIGBUS);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+/* Many files may be open of one device: only the last close counts. */
+static void
+second_device_file(const void *arg)
+{
+	struct vfio_dev second = target.dev;
+	int after_first, fd = new_slice(0, 1);
+	volatile uint32_t *mapping = map_pages(fd, 1);
+
+	vfio_open_device_file(&second);
+	close(target.dev.fd);
+	target.dev.fd = second.fd;
+	after_first = touch(mapping, NULL);
+	CHECK(after_first == 0);
+	CHECK_OK(revoke_slice(&target.dev, fd));
+	CHECK_TOUCH_SIGBUS(mapping);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+/* A DMABUF does not keep the device open: what was exported is orphaned, mapped or not. */
+static void
+unmapped_orphan(const void *arg)
+{
+	int live = new_slice(0, 1), revoked = new_slice(0, 1);
+	uint32_t attr = VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_NC;
+
+	CHECK_OK(revoke_slice(&target.dev, revoked));
+	close(target.dev.fd);
+	vfio_open_device_file(&target.dev);
+	CHECK_ERRNO(revoke_slice(&target.dev, live), ENODEV);
+	CHECK_ERRNO(revoke_slice(&target.dev, revoked), ENODEV);
+	CHECK_ERRNO(memattr_op(&target.dev, VFIO_DEVICE_FEATURE_SET, live, &attr), ENODEV);
+	CHECK(map_errno(live, target.page, PROT_READ, MAP_SHARED, 0) == ENODEV);
+	CHECK(lseek(live, 0, SEEK_END) == (off_t)target.page);
+	close(live);
+	close(revoked);
+}
+
 static const struct test_case cases[] = {
-	{ .rule = "memory decode off: SIGBUS; on: works again, unless revoked",
-	  .run = decode_off_and_on },
+	{ .rule = "memory decode off: SIGBUS, mmap() ENODEV, export and revoke work",
+	  .run = decode },
+	{ .rule = "D3hot: the same", .run = d3hot },
+	{ .rule = "low-power entry and exit: the same", .run = low_power },
 	{ .rule = "memory decode off: SIGBUS in a forked child", .run = decode_off_in_child },
-	{ .rule = "a buffer exported while memory decode is off works once it is on",
+	{ .rule = "a buffer exported while memory decode is off is mapped once it is on",
 	  .run = export_while_off },
 	{ .rule = "a buffer revoked while memory decode is off stays revoked",
 	  .run = revoke_while_off },
-	{ .rule = "VFIO_DEVICE_RESET: mappings work again, unless revoked", .run = reset },
-	{ .rule = "D3hot: SIGBUS; D0: works again, unless revoked", .run = low_power },
 	{ .rule = "device closed: SIGBUS everywhere, mmap() ENODEV", .run = device_closed },
 	{ .rule = "device opened again: older buffers stay dead, ENODEV",
 	  .run = device_opened_again },
+	{ .rule = "an orphan, mapped or not, revoked or not: ENODEV", .run = unmapped_orphan },
+	{ .rule = "a BAR mapped through the device file keeps the device open",
+	  .run = device_mapping_keeps_open },
+	{ .rule = "only the last close of the device counts", .run = second_device_file },
 	{ .rule = "buffer closed, then device: the mapping raises SIGBUS",
 	  .run = descriptor_and_device_closed },
-	{ .rule = "device unbound: the mapping raises SIGBUS", .run = device_unbound },
 	{ .rule = "an O_PATH holder across reset and close of the device", .run = path_holder },
 };
 

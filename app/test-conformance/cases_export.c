@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "conformance.h"
 
@@ -36,6 +37,14 @@ static void set_op(struct export_args *args) { args->op = SET; }
 static void no_op(struct export_args *args) { args->op = 0; }
 static void probe_set(struct export_args *args) { args->op = PROBE | SET; }
 static void probe_get(struct export_args *args) { args->op = PROBE | GET; }
+static void get_and_set(struct export_args *args) { args->op = GET | SET; }
+static void probe_both(struct export_args *args) { args->op = PROBE | GET | SET; }
+static void probe_only(struct export_args *args) { args->op = PROBE; }
+static void unknown_op(struct export_args *args) { args->op = GET | 1U << 19; }
+static void no_header(struct export_args *args) { args->argsz = 7; }
+static void odd_end(struct export_args *args) { args->ranges[0].length = target.page + 512; }
+static void half_page(struct export_args *args) { args->ranges[0].offset = target.page / 2; }
+static void later_empty(struct export_args *args) { args->nr_ranges = 2; }
 static void endless(struct export_args *args) { args->nr_ranges = UINT32_MAX; }
 
 static void
@@ -202,44 +211,165 @@ maps_name(const volatile uint32_t *address, char *name, size_t size)
 }
 
 static void
+check_maps_name(volatile uint32_t *mapping, const char *expected)
+{
+	char line[256], *name;
+
+	CHECK(maps_name(mapping, line, sizeof(line)));
+	name = strchr(line, '/');
+	CHECK(name);
+	name[strcspn(name, "\n")] = '\0';
+	if (strcmp(name, expected))
+		tap_fail(__FILE__, __LINE__, "the name is %s, expected %s", name, expected);
+}
+
+static void
+maps_shows_device(const void *arg)
+{
+	int fd = new_slice(0, 1);
+	volatile uint32_t *mapping = map_pages(fd, 1);
+	char expected[64];
+
+	snprintf(expected, sizeof(expected), "/dmabuf:%s/bar%u", target.dev.bdf, target.bar);
+	check_maps_name(mapping, expected);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+/* Whoever has a descriptor may give a name; the mapping of another one shows it as well. */
+static void
 maps_shows_name(const void *arg)
 {
-	volatile uint32_t *mapping;
-	char line[256];
-	int fd = new_slice(0, 1);
+	int fd = new_slice(0, 1), copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	volatile uint32_t *mapping = map_pages(fd, 1);
 
-	mapping = map_pages(fd, 1);
-	CHECK(maps_name(mapping, line, sizeof(line)));
-	tap_diagnose("default name: %s", strchr(line, '/') ? strtok(strchr(line, '/'), "\n") : "");
-	CHECK(strstr(line, "/dmabuf:"));
 	CHECK_OK(ioctl(fd, DMA_BUF_SET_NAME, "conformance"));
-	CHECK(maps_name(mapping, line, sizeof(line)));
-	CHECK(strstr(line, "/dmabuf:conformance"));
-	munmap((void *)(uintptr_t)mapping, target.page);
+	check_maps_name(mapping, "/dmabuf:conformance");
+	CHECK_OK(ioctl(copy, DMA_BUF_SET_NAME, "another name"));
+	check_maps_name(mapping, "/dmabuf:another name");
+	unmap_pages(mapping, 1);
+	close(copy);
 	close(fd);
+}
+
+static void
+write_only_descriptor(const void *arg)
+{
+	struct export_args args = {
+		.op = GET,
+		.region = target.bar,
+		.open_flags = O_WRONLY | O_CLOEXEC,
+		.nr_ranges = 1,
+		.ranges = { { .length = target.page } },
+	};
+	int fd = export(&args);
+
+	CHECK_OK(fd);
+	CHECK((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY);
+	/* As of every file: a mapping for writing only is one for reading too. */
+	CHECK(map_errno(fd, target.page, PROT_WRITE, MAP_SHARED, 0) == EACCES);
+	close(fd);
+}
+
+static void
+nonblocking_descriptor(const void *arg)
+{
+	struct export_args args = {
+		.op = GET,
+		.region = target.bar,
+		.open_flags = O_RDWR | O_NONBLOCK | O_CLOEXEC,
+		.nr_ranges = 1,
+		.ranges = { { .length = target.page } },
+	};
+	int fd = export(&args);
+
+	CHECK_OK(fd);
+	CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	close(fd);
+}
+
+/* A number of descriptors that is taken up at once, and the limit that was before. */
+static int
+exports_without_descriptors(int times)
+{
+	struct rlimit before, tight;
+	int lowest = fcntl(0, F_DUPFD_CLOEXEC, 3), refused = 0;
+
+	close(lowest);
+	CHECK_OK(getrlimit(RLIMIT_NOFILE, &before));
+	tight = before;
+	/* What is open stays open; there is just no number left. */
+	tight.rlim_cur = lowest;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &tight));
+	for (int i = 0; i < times; i++)
+		refused += export_pages(0, 1) < 0 && errno == EMFILE;
+	CHECK_OK(setrlimit(RLIMIT_NOFILE, &before));
+	return refused;
 }
 
 static void
 descriptors_run_out(const void *arg)
 {
-	int first = fcntl(0, F_DUPFD_CLOEXEC, 3), count = 0, fds[1024], fd;
+	/* Where they can be counted, a few show a leak; else it takes many to exhaust memory. */
+	int before = count_buffers(), times = before < 0 ? 10000 : 100;
+	int descriptors = count_descriptors();
 
-	SKIP_IF(sysconf(_SC_OPEN_MAX) > 1024, "the descriptor limit is above 1024");
-	close(first);
-	while ((fd = fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0)
-		fds[count++] = fd;
-	fd = export_pages(0, 1);
-	while (count)
-		close(fds[--count]);
-	CHECK_ERRNO(fd, EMFILE);
+	CHECK(exports_without_descriptors(times) == times);
+	CHECK(count_buffers() == before);
+	CHECK(count_descriptors() == descriptors);
+	close(new_slice(0, 1));
+}
+
+static void
+failures_leave_nothing(const void *arg)
+{
+	struct export_args args = {
+		.op = GET,
+		.region = target.bar,
+		.nr_ranges = 2,
+		.ranges = { { .length = target.page }, { .offset = target.bar_size,
+			      .length = target.page } },
+	};
+	int before = count_buffers();
+
+	SKIP_IF(before < 0, "no debugfs to count DMABUFs in");
+	for (int i = 0; i < 100; i++)
+		CHECK_ERRNO(export(&args), EINVAL);
+	CHECK(count_buffers() == before);
+}
+
+static void
+all_is_released(const void *arg)
+{
+	int before = count_buffers();
+
+	SKIP_IF(before < 0, "no debugfs to count DMABUFs in");
+	for (int i = 0; i < 100; i++) {
+		int fd = new_slice(0, 1);
+		volatile uint32_t *mapping = map_pages(fd, 1);
+
+		CHECK_TOUCH_WORKS(mapping);
+		if (i % 2)
+			CHECK_OK(revoke_slice(&target.dev, fd));
+		CHECK(count_buffers() == before + 1);
+		close(fd);
+		CHECK(count_buffers() == before + 1);
+		unmap_pages(mapping, 1);
+	}
+	CHECK(count_buffers() == before);
 }
 
 static const struct test_case cases[] = {
 	EXPORT_RETURNS(0, probe_get, "PROBE with GET succeeds"),
 	EXPORT_RETURNS(EINVAL, probe_set, "PROBE with SET: EINVAL"),
 	EXPORT_RETURNS(EINVAL, set_op, "SET: EINVAL"),
+	EXPORT_RETURNS(0, probe_only, "PROBE alone succeeds"),
+	EXPORT_RETURNS(EINVAL, probe_both, "PROBE with GET and SET: EINVAL"),
+	EXPORT_RETURNS(EINVAL, get_and_set, "GET with SET: EINVAL"),
+	EXPORT_RETURNS(EINVAL, unknown_op, "an unknown bit in flags: EINVAL"),
 	EXPORT_RETURNS(EINVAL, no_op, "neither GET nor SET: EINVAL"),
 	EXPORT_RETURNS(EINVAL, short_argsz, "argsz too small: EINVAL"),
+	EXPORT_RETURNS(EINVAL, no_header, "argsz smaller than the header: EINVAL"),
 	EXPORT_RETURNS(EINVAL, no_range, "no range: EINVAL"),
 	EXPORT_RETURNS(EINVAL, with_flags, "flags not 0: EINVAL"),
 	EXPORT_RETURNS(ENODEV, rom, "the ROM region: ENODEV"),
@@ -249,6 +379,9 @@ static const struct test_case cases[] = {
 	EXPORT_RETURNS(EINVAL, empty, "an empty range: EINVAL"),
 	EXPORT_RETURNS(EINVAL, odd_length, "a length that is no multiple of pages: EINVAL"),
 	EXPORT_RETURNS(EINVAL, odd_offset, "an offset that is not page-aligned: EINVAL"),
+	EXPORT_RETURNS(EINVAL, odd_end, "a range that ends in a page: EINVAL"),
+	EXPORT_RETURNS(EINVAL, half_page, "a range that begins in a page: EINVAL"),
+	EXPORT_RETURNS(EINVAL, later_empty, "a later range that is empty: EINVAL"),
 	EXPORT_RETURNS(EINVAL, too_long, "a range past the end of the BAR: EINVAL"),
 	EXPORT_RETURNS(EINVAL, beyond, "a range beyond the BAR: EINVAL"),
 	EXPORT_RETURNS(EINVAL, bad_second, "a second range beyond the BAR: EINVAL"),
@@ -256,11 +389,18 @@ static const struct test_case cases[] = {
 	EXPORT_RETURNS(EINVAL, sum_wraps, "ranges whose sum overflows: EINVAL"),
 	EXPORT_RETURNS(ENOMEM, endless, "more ranges than memory holds: ENOMEM"),
 	{ .rule = "an unreadable payload: EFAULT", .run = unreadable_payload },
-	{ .rule = "no descriptor left: EMFILE", .run = descriptors_run_out },
+	{ .rule = "no descriptor left: EMFILE, and nothing leaks", .run = descriptors_run_out },
 	{ .rule = "the size is the sum of the ranges", .run = size_is_sum_of_ranges },
 	{ .rule = "unordered and overlapping ranges concatenate", .run = ranges_in_order },
 	{ .rule = "open_flags: access mode and O_CLOEXEC", .run = open_flags_reach_file },
-	{ .rule = "/proc/PID/maps shows a name, and the one set later", .run = maps_shows_name },
+	{ .rule = "open_flags: O_WRONLY cannot be mapped, EACCES", .run = write_only_descriptor },
+	{ .rule = "open_flags: O_NONBLOCK is one of the file", .run = nonblocking_descriptor },
+	{ .rule = "/proc/PID/maps shows the device and the BAR", .run = maps_shows_device },
+	{ .rule = "/proc/PID/maps shows the name set with DMA_BUF_SET_NAME",
+	  .run = maps_shows_name },
+	{ .rule = "an export that fails leaves nothing", .run = failures_leave_nothing },
+	{ .rule = "a buffer is freed with its last descriptor and mapping",
+	  .run = all_is_released },
 };
 
 const struct subject export_subject = SUBJECT("export", cases);

@@ -7,19 +7,10 @@
 
 #include "conformance.h"
 
+#define GET VFIO_DEVICE_FEATURE_GET
+#define SET VFIO_DEVICE_FEATURE_SET
 #define NC VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_NC
 #define WC VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_WC
-
-static void
-probe(const void *arg)
-{
-	uint32_t attr = 0;
-
-	CHECK_OK(memattr_op(&target.dev, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, -1,
-			    &attr));
-	CHECK_OK(memattr_op(&target.dev, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, -1,
-			    &attr));
-}
 
 static void
 starts_nc(const void *arg)
@@ -38,7 +29,7 @@ wc_slice(void)
 	int fd = new_slice(0, 1);
 	int ret = memattr_set(fd, WC);
 
-	SKIP_IF(ret && errno == EOPNOTSUPP, "no write-combining here (no PAT?)");
+	SKIP_IF(ret && errno == form_unsupported(), "no write-combining here (no PAT?)");
 	CHECK_OK(ret);
 	return fd;
 }
@@ -63,12 +54,51 @@ unknown_value(const void *arg)
 	int fd = new_slice(0, 1);
 	uint32_t attr;
 
-	CHECK_ERRNO(memattr_set(fd, 2), EOPNOTSUPP);
-	CHECK_ERRNO(memattr_set(fd, UINT32_MAX), EOPNOTSUPP);
-	CHECK_OK(memattr_get(fd, &attr));
-	CHECK(attr == NC);
+	CHECK_ERRNO(memattr_set(fd, 2), form_unsupported());
+	CHECK_ERRNO(memattr_set(fd, UINT32_MAX), form_unsupported());
+	if (form == FORM_V2) {
+		CHECK_OK(memattr_get(fd, &attr));
+		CHECK(attr == NC);
+	}
 	close(fd);
 }
+
+static void
+no_get(const void *arg)
+{
+	int fd = new_slice(0, 1);
+	uint32_t attr;
+
+	CHECK_ERRNO(memattr_get(fd, &attr), EINVAL);
+	close(fd);
+}
+
+struct bad_op {
+	uint32_t flags;
+	/* Of the payload; 8 is what it takes. */
+	size_t size;
+	int expected;
+};
+
+static void
+op_returns(const void *arg)
+{
+	const struct bad_op *bad = arg;
+	struct vfio_device_feature_dma_buf_memattr payload[2] = {
+		{ .dmabuf_fd = new_slice(0, 1), .memattr = NC },
+	};
+	uint32_t feature = form == FORM_V2 ? VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR :
+			   VFIO_DEVICE_FEATURE_DMA_BUF_MEMATTR_V3;
+
+	CHECK_ERRNO(feature_op(&target.dev, bad->flags | feature, payload, bad->size),
+		    bad->expected);
+	close(payload[0].dmabuf_fd);
+}
+
+#define OP_RETURNS(expected_, flags_, size_, rule_) \
+	{ .rule = (rule_), .run = op_returns, \
+	  .arg = &(const struct bad_op){ .flags = (flags_), .size = (size_), \
+					 .expected = (expected_) } }
 
 static void
 closed_descriptor(const void *arg)
@@ -78,7 +108,7 @@ closed_descriptor(const void *arg)
 
 	close(fd);
 	CHECK_ERRNO(memattr_set(fd, NC), EBADF);
-	CHECK_ERRNO(memattr_get(fd, &attr), EBADF);
+	CHECK_ERRNO(memattr_get(fd, &attr), form == FORM_V2 ? EBADF : EINVAL);
 	CHECK_ERRNO(memattr_set(-1, NC), EBADF);
 }
 
@@ -140,18 +170,12 @@ check_type(pid_t pid, const volatile uint32_t *mapping, const char *type)
 }
 
 static void
-unmap(volatile uint32_t *mapping)
-{
-	munmap((void *)(uintptr_t)mapping, target.page);
-}
-
-static void
 nc_entry(const void *arg)
 {
 	int fd = new_slice(0, 1);
 
 	/* What pgprot_noncached() is on x86: uncached unless an MTRR says write-combining. */
-	unmap(map_as(fd, "UC-"));
+	unmap_pages(map_as(fd, "UC-"), 1);
 	close(fd);
 }
 
@@ -160,7 +184,7 @@ wc_entry(const void *arg)
 {
 	int fd = wc_slice();
 
-	unmap(map_as(fd, "WC"));
+	unmap_pages(map_as(fd, "WC"), 1);
 	close(fd);
 }
 
@@ -180,8 +204,8 @@ future_only(const void *arg)
 	CHECK_TOUCH_WORKS(nc);
 	check_type(getpid(), wc, "WC");
 	check_type(getpid(), nc, "UC-");
-	unmap(wc);
-	unmap(nc);
+	unmap_pages(wc, 1);
+	unmap_pages(nc, 1);
 	close(fd);
 }
 
@@ -194,8 +218,8 @@ per_buffer(const void *arg)
 	wc = map_as(wc_fd, "WC");
 	nc = map_as(nc_fd, "UC-");
 	check_type(getpid(), wc, "WC");
-	unmap(wc);
-	unmap(nc);
+	unmap_pages(wc, 1);
+	unmap_pages(nc, 1);
 	close(wc_fd);
 	close(nc_fd);
 }
@@ -211,7 +235,18 @@ protection_keeps_type(const void *arg)
 	CHECK_OK(mprotect(address, target.page, PROT_READ | PROT_WRITE));
 	CHECK_TOUCH_WORKS(mapping);
 	check_type(getpid(), mapping, "WC");
-	unmap(mapping);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+/* A revoked buffer keeps taking an attribute: it just has no mappings any more. */
+static void
+revoked_buffer(const void *arg)
+{
+	int fd = new_slice(0, 1);
+
+	CHECK_OK(revoke_slice(&target.dev, fd));
+	CHECK_OK(memattr_set(fd, NC));
 	close(fd);
 }
 
@@ -226,15 +261,23 @@ other_processes(const void *arg)
 	CHECK(peer_touch(&peer) == 0);
 	check_type(peer.pid, mapping, "WC");
 	peer_stop(&peer);
-	unmap(mapping);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
 static const struct test_case cases[] = {
-	{ .rule = "PROBE with GET and with SET succeeds", .run = probe },
-	{ .rule = "a buffer starts as NC", .run = starts_nc },
-	{ .rule = "GET returns what was SET", .run = set_and_get },
-	{ .rule = "an unknown value: EOPNOTSUPP, and nothing changes", .run = unknown_value },
+	{ .rule = "a buffer starts as NC", .run = starts_nc, .form = FORM_V2 },
+	{ .rule = "GET returns what was SET", .run = set_and_get, .form = FORM_V2 },
+	{ .rule = "GET: EINVAL", .run = no_get, .form = FORM_LATER },
+	{ .rule = "an unknown value: EOPNOTSUPP, and nothing changes", .run = unknown_value,
+	  .form = FORM_V2 },
+	{ .rule = "an unknown value: ENOENT", .run = unknown_value, .form = FORM_LATER },
+	OP_RETURNS(EINVAL, GET | SET, 8, "GET with SET: EINVAL"),
+	OP_RETURNS(EINVAL, 0, 8, "neither GET nor SET: EINVAL"),
+	OP_RETURNS(EINVAL, SET | 1U << 19, 8, "an unknown bit in flags: EINVAL"),
+	OP_RETURNS(EINVAL, SET, 7, "argsz too small: EINVAL"),
+	OP_RETURNS(EINVAL, SET, 0, "argsz of the header only: EINVAL"),
+	OP_RETURNS(0, SET, 16, "a larger argsz is accepted"),
 	{ .rule = "no open file: EBADF", .run = closed_descriptor },
 	{ .rule = "no DMABUF: EINVAL", .run = no_dmabuf },
 	{ .rule = "a DMABUF of another exporter: ENODEV", .run = other_exporter },
@@ -244,6 +287,7 @@ static const struct test_case cases[] = {
 	{ .rule = "SET is for future mappings only", .run = future_only },
 	{ .rule = "the type is one of the buffer, not of the page", .run = per_buffer },
 	{ .rule = "mprotect() keeps the type", .run = protection_keeps_type },
+	{ .rule = "a revoked buffer takes an attribute", .run = revoked_buffer },
 	{ .rule = "a forked child has the type as well", .run = other_processes },
 };
 

@@ -4,21 +4,11 @@
 /* mmap() of a buffer. */
 
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "conformance.h"
-
-static void
-unmap(volatile uint32_t *mapping, uint64_t nr)
-{
-	munmap((void *)(uintptr_t)mapping, nr * target.page);
-}
-
-static volatile uint32_t *
-page_of(volatile uint32_t *mapping, unsigned int nr)
-{
-	return mapping + nr * target.page / sizeof(*mapping);
-}
 
 /* Through the page table if the test module is there, else by what the first word reads as. */
 static void
@@ -45,7 +35,7 @@ shared(const void *arg)
 	volatile uint32_t *mapping = map_pages(fd, 1);
 
 	check_shows_page(mapping, 0);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -57,7 +47,7 @@ last_page(const void *arg)
 	volatile uint32_t *mapping = map_pages(fd, 1);
 
 	check_shows_page(mapping, last);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -80,7 +70,7 @@ offset(const void *arg)
 
 	CHECK(mapping != MAP_FAILED);
 	check_shows_page(mapping, 2);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -134,7 +124,7 @@ write_protection(const void *arg)
 		CHECK(entry.present && !entry.write);
 	CHECK_OK(mprotect(address, target.page, PROT_READ | PROT_WRITE));
 	CHECK_TOUCH_WORKS(mapping);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -148,7 +138,7 @@ partial_unmap(const void *arg)
 	check_shows_page(page_of(mapping, 0), 0);
 	check_shows_page(page_of(mapping, 2), 2);
 	CHECK(touch(page_of(mapping, 1), NULL) == SIGSEGV);
-	unmap(mapping, 3);
+	unmap_pages(mapping, 3);
 	close(fd);
 }
 
@@ -181,7 +171,7 @@ moving(const void *arg)
 	CHECK_OK(revoke_slice(&target.dev, fd));
 	CHECK_TOUCH_SIGBUS(moved);
 	munmap(moved, target.page);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -193,7 +183,7 @@ descriptor_closed(const void *arg)
 
 	close(fd);
 	check_shows_page(mapping, 0);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
 }
 
 static void
@@ -209,9 +199,133 @@ passed_descriptor(const void *arg)
 	peer_stop(&peer);
 }
 
-/* A device mapping has no pages that the kernel could pin for direct I/O. */
 static void
-no_pinning(const void *arg)
+any_offset(const void *arg)
+{
+	static const unsigned int pages[] = { 2, 0, 1, 2 };
+	struct export_args args = {
+		.op = VFIO_DEVICE_FEATURE_GET,
+		.region = target.bar,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr_ranges = 3,
+		.ranges = { { .offset = 2 * target.page, .length = target.page },
+			    { .offset = 0, .length = 2 * target.page },
+			    { .offset = 2 * target.page, .length = target.page } },
+	};
+	int fd = export(&args);
+
+	CHECK_OK(fd);
+	for (int i = 0; i < 4; i++) {
+		volatile uint32_t *mapping = mmap(NULL, target.page, PROT_READ, MAP_SHARED, fd,
+						  i * target.page);
+
+		CHECK(mapping != MAP_FAILED);
+		check_shows_page(mapping, pages[i]);
+		unmap_pages(mapping, 1);
+	}
+	/* Across the border of two ranges. */
+	for (int i = 0; i < 3; i++) {
+		volatile uint32_t *mapping = mmap(NULL, 2 * target.page, PROT_READ, MAP_SHARED, fd,
+						  i * target.page);
+
+		CHECK(mapping != MAP_FAILED);
+		check_shows_page(page_of(mapping, 1), pages[i + 1]);
+		check_shows_page(mapping, pages[i]);
+		unmap_pages(mapping, 2);
+	}
+	CHECK(map_errno(fd, target.page, PROT_READ, MAP_SHARED, 4 * target.page) == EINVAL);
+	CHECK(map_errno(fd, 2 * target.page, PROT_READ, MAP_SHARED, 3 * target.page) == EINVAL);
+	close(fd);
+}
+
+static void
+far_offset(const void *arg)
+{
+	int fd = new_slice(0, 1), error;
+
+	/* Where the sum of offset and length wraps: the kernel has two errors for that. */
+	error = map_errno(fd, target.page, PROT_READ, MAP_SHARED, INT64_MAX & -target.page);
+	CHECK(error == EINVAL || error == EOVERFLOW);
+	/* Where the device file has its BARs. */
+	CHECK(map_errno(fd, target.page, PROT_READ, MAP_SHARED, target.region_offset +
+			target.page) == EINVAL);
+	close(fd);
+}
+
+static void
+smaps_flags(const volatile uint32_t *mapping, char *flags, size_t size)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	unsigned long start, end;
+	bool here = false;
+	char line[256];
+
+	CHECK(file);
+	flags[0] = '\0';
+	while (!flags[0] && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = start == (unsigned long)mapping;
+		if (here && strncmp(line, "VmFlags:", 8) == 0)
+			snprintf(flags, size, "%s", line + 8);
+	}
+	fclose(file);
+}
+
+/* As the core's own BAR mappings: I/O, no struct pages, neither to be grown nor dumped. */
+static void
+vma_flags(const void *arg)
+{
+	static const char *const expected[] = { " io ", " pf ", " de ", " dd " };
+	int fd = new_slice(0, 1);
+	volatile uint32_t *mapping = map_pages(fd, 1);
+	char flags[256];
+
+	smaps_flags(mapping, flags, sizeof(flags));
+	for (int i = 0; i < 4; i++)
+		if (!strstr(flags, expected[i]))
+			tap_fail(__FILE__, __LINE__, "no%sin%s", expected[i], flags);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+/* A system call without a wrapper in the C library; emulated, by mapping the file anew. */
+static void
+remapped_pages(const void *arg)
+{
+	int fd = new_slice(0, 3);
+	volatile uint32_t *mapping = map_pages(fd, 3);
+	void *first = (void *)(uintptr_t)mapping;
+
+	if (remap_file_pages(first, target.page, 0, 2, 0))
+		tap_skip("no remap_file_pages()");
+	check_shows_page(mapping, 2);
+	CHECK_OK(revoke_slice(&target.dev, fd));
+	CHECK_TOUCH_SIGBUS(mapping);
+	/* What fails may leave the page unmapped. */
+	CHECK(remap_file_pages(first, target.page, 0, 1, 0) == -1);
+	CHECK(touch(mapping, NULL) != 0);
+	CHECK(remap_file_pages((char *)first + target.page, target.page, 0, 3, 0) == -1);
+	CHECK(touch(page_of(mapping, 1), NULL) != 0);
+	unmap_pages(mapping, 3);
+	close(fd);
+}
+
+static void
+no_other_use(const void *arg)
+{
+	int fd = new_slice(0, 1);
+	char word[4];
+
+	CHECK(read(fd, word, sizeof(word)) == -1);
+	CHECK(write(fd, word, sizeof(word)) == -1);
+	CHECK_ERRNO(ftruncate(fd, 0), EINVAL);
+	CHECK(lseek(fd, 0, SEEK_END) == (off_t)target.page);
+	close(fd);
+}
+
+/* A device mapping has no pages that the kernel could pin: the ways to ask for that. */
+static void
+vmsplice_pages(const void *arg)
 {
 	int fd = new_slice(0, 1);
 	volatile uint32_t *mapping = map_pages(fd, 1);
@@ -223,7 +337,64 @@ no_pinning(const void *arg)
 	CHECK_ERRNO(vmsplice(pair[1], &iov, 1, 0), EFAULT);
 	close(pair[0]);
 	close(pair[1]);
-	unmap(mapping, 1);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+static void
+direct_io(const void *arg)
+{
+	int file = open("/root", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	volatile uint32_t *mapping;
+	int fd = new_slice(0, 1);
+	char *memory;
+
+	SKIP_IF(file < 0, "no file system with O_DIRECT at /root");
+	mapping = map_pages(fd, 1);
+	CHECK_TOUCH_WORKS(mapping);
+	memory = mmap(NULL, target.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	/* The file is good for it. */
+	CHECK(write(file, memory, target.page) == (ssize_t)target.page);
+	CHECK_ERRNO(pwrite(file, (void *)(uintptr_t)mapping, target.page, 0), EFAULT);
+	munmap(memory, target.page);
+	unmap_pages(mapping, 1);
+	close(file);
+	close(fd);
+}
+
+static void
+other_process_memory(const void *arg)
+{
+	int fd = new_slice(0, 1), memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	volatile uint32_t *mapping = map_pages(fd, 1);
+	uint32_t word;
+	struct iovec local = { .iov_base = &word, .iov_len = 4 };
+	struct iovec remote = { .iov_base = (void *)(uintptr_t)mapping, .iov_len = 4 };
+
+	CHECK_TOUCH_WORKS(mapping);
+	CHECK_ERRNO(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), EFAULT);
+	CHECK_OK(memory);
+	/* Not pinning: VM_IO mappings are read through vm_operations.access, and there is none. */
+	CHECK_ERRNO(pread(memory, &word, 4, (off_t)(uintptr_t)mapping), EIO);
+	close(memory);
+	unmap_pages(mapping, 1);
+	close(fd);
+}
+
+static void
+advice(const void *arg)
+{
+	static const int values[] = { MADV_POPULATE_READ, MADV_DONTNEED, MADV_PAGEOUT };
+	int fd = new_slice(0, 1);
+	volatile uint32_t *mapping = map_pages(fd, 1);
+	void *address = (void *)(uintptr_t)mapping;
+
+	CHECK_TOUCH_WORKS(mapping);
+	for (int i = 0; i < 3; i++)
+		CHECK_ERRNO(madvise(address, target.page, values[i]), EINVAL);
+	CHECK_TOUCH_WORKS(mapping);
+	unmap_pages(mapping, 1);
 	close(fd);
 }
 
@@ -240,7 +411,16 @@ static const struct test_case cases[] = {
 	{ .rule = "mremap() moves a mapping, which stays revocable", .run = moving },
 	{ .rule = "a mapping outlives its descriptor", .run = descriptor_closed },
 	{ .rule = "a passed descriptor can be mapped by its receiver", .run = passed_descriptor },
-	{ .rule = "pages cannot be pinned: vmsplice() EFAULT", .run = no_pinning },
+	{ .rule = "offsets into unordered and overlapping ranges", .run = any_offset },
+	{ .rule = "an offset far past the end: an error", .run = far_offset },
+	{ .rule = "flags of the mapping: io, pf, de, dd", .run = vma_flags },
+	{ .rule = "remap_file_pages() stays in the buffer, and revocable", .run = remapped_pages },
+	{ .rule = "no read(), write() or ftruncate() of the descriptor", .run = no_other_use },
+	{ .rule = "pages cannot be pinned: vmsplice() EFAULT", .run = vmsplice_pages },
+	{ .rule = "pages cannot be pinned: O_DIRECT EFAULT", .run = direct_io },
+	{ .rule = "pages cannot be pinned: process_vm_readv() EFAULT",
+	  .run = other_process_memory },
+	{ .rule = "madvise() to populate, drop or page out: EINVAL", .run = advice },
 };
 
 const struct subject mmap_subject = SUBJECT("mmap", cases);

@@ -2,10 +2,11 @@
 /* Copyright(c) 2026 The dpdk-bar-lease authors */
 
 /*
- * Checks a kernel against the rules for DMABUFs of BAR slices, in TAP. Reads the first pages of
- * the BAR, writes none; resets the device.
+ * Checks a kernel against the rules for DMABUFs of BAR slices, in TAP. Reads the BAR, writes
+ * nothing to it; resets the device, unbinds it, and takes it off its bus and back.
  */
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,41 +14,81 @@
 #include "conformance.h"
 
 static const char usage[] =
-	"usage: dmabuf-conformance [--stress SECONDS] BDF BAR [OTHER-BDF]\n"
+	"usage: dmabuf-conformance [MODE] BDF BAR [OTHER-BDF]\n"
 	"\n"
 	"BDF is a PCI device that is bound to the driver under test, such as 0000:01:00.0, and\n"
 	"BAR one of its BARs, 0 to 5. With OTHER-BDF, a second such device, buffers of one are\n"
-	"offered to the other. --stress runs races for that long in place of the cases.\n";
+	"offered to the other. Without a mode, runs the cases. Modes:\n"
+	"\n"
+	"  --stress SECONDS          races, for that long\n"
+	"  --scale                   how the time of a revoke grows with the number of mappings\n"
+	"  --fail-nth                every call, with each of its allocations failing in turn\n"
+	"  --wait-for-error SECONDS  waits for an error that the device reports (AER)\n";
+
+static bool
+run_cases(void)
+{
+	/* The last ones take the device away. */
+	static const struct subject *const subjects[] = {
+		&form_subject, &export_subject, &mmap_subject, &memattr_subject, &revoke_subject,
+		&huge_subject, &argument_subject, &limit_subject, &device_subject,
+		&reset_subject, &departure_subject,
+	};
+
+	return tap_run(subjects, sizeof(subjects) / sizeof(subjects[0]));
+}
+
+static _Noreturn void
+wrong_use(void)
+{
+	fputs(usage, stderr);
+	exit(2);
+}
 
 int
 main(int argc, char **argv)
 {
-	static const struct subject *const subjects[] = {
-		&export_subject, &mmap_subject, &memattr_subject, &revoke_subject,
-		&device_subject,
+	static const struct option options[] = {
+		{ "stress", required_argument, NULL, 's' },
+		{ "scale", no_argument, NULL, 'c' },
+		{ "fail-nth", no_argument, NULL, 'f' },
+		{ "wait-for-error", required_argument, NULL, 'e' },
+		{ 0 }
 	};
-	unsigned int seconds = 0;
+	int mode = getopt_long(argc, argv, "", options, NULL);
+	unsigned int seconds = optarg ? atoi(optarg) : 0;
+	const char *bar;
 	bool passed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc > 2 && strcmp(argv[1], "--stress") == 0) {
-		seconds = atoi(argv[2]);
-		argv += 2;
-		argc -= 2;
-	}
-	if (argc < 3 || argc > 4 || strlen(argv[2]) != 1 || argv[2][0] < '0' || argv[2][0] > '5') {
-		fputs(usage, stderr);
-		return 2;
-	}
-	target_open(argv[1], argv[2][0] - '0');
-	if (argc == 4) {
-		snprintf(other.bdf, sizeof(other.bdf), "%s", argv[3]);
+	if (mode == '?' || argc - optind < 2 || argc - optind > 3)
+		wrong_use();
+	bar = argv[optind + 1];
+	if (strlen(bar) != 1 || bar[0] < '0' || bar[0] > '5')
+		wrong_use();
+	target_open(argv[optind], bar[0] - '0');
+	if (argc - optind == 3) {
+		snprintf(other.bdf, sizeof(other.bdf), "%s", argv[optind + 2]);
 		vfio_open(&other);
 	}
+	form_detect();
+	tap_diagnose("%s BAR %u: %s", target.dev.bdf, target.bar, form_name());
 
-	if (seconds)
+	switch (mode) {
+	case 's':
 		passed = stress(seconds);
-	else
-		passed = tap_run(subjects, sizeof(subjects) / sizeof(subjects[0]));
+		break;
+	case 'c':
+		passed = scale();
+		break;
+	case 'f':
+		passed = fail_nth();
+		break;
+	case 'e':
+		passed = wait_for_error(seconds);
+		break;
+	default:
+		passed = run_cases();
+	}
 	return passed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -11,12 +11,11 @@
 
 enum request { TOUCH, MAP };
 
-/* One request a message; a descriptor, if any, travels with it. */
-static void
-send_request(int socket, enum request request, int fd)
+bool
+send_message(int socket, const void *data, size_t size, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = &request, .iov_len = sizeof(request) };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (fd >= 0) {
@@ -30,14 +29,14 @@ send_request(int socket, enum request request, int fd)
 		header->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
 	}
-	CHECK(sendmsg(socket, &message, 0) == sizeof(request));
+	return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)size;
 }
 
-static bool
-receive_request(int socket, enum request *request, int *fd)
+bool
+receive_message(int socket, void *data, size_t size, int *fd)
 {
 	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = request, .iov_len = sizeof(*request) };
+	struct iovec iov = { .iov_base = data, .iov_len = size };
 	struct msghdr message = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -46,12 +45,39 @@ receive_request(int socket, enum request *request, int *fd)
 	};
 	struct cmsghdr *header;
 
-	if (recvmsg(socket, &message, 0) != sizeof(*request))
+	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != (ssize_t)size)
 		return false;
 	header = CMSG_FIRSTHDR(&message);
 	if (header)
 		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
 	return true;
+}
+
+static void
+send_request(int socket, enum request request, int fd)
+{
+	CHECK(send_message(socket, &request, sizeof(request), fd));
+}
+
+static bool
+receive_request(int socket, enum request *request, int *fd)
+{
+	return receive_message(socket, request, sizeof(*request), fd);
+}
+
+void
+send_descriptor(int socket, int fd)
+{
+	send_request(socket, MAP, fd);
+}
+
+int
+receive_descriptor(int socket)
+{
+	enum request request;
+	int fd = -1;
+
+	return receive_request(socket, &request, &fd) ? fd : -1;
 }
 
 static _Noreturn void
@@ -87,7 +113,7 @@ peer_start(struct peer *peer, const volatile uint32_t *mapping)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(pair[0]);
 		/* Or the device would not be closed when the parent closes it. */
-		close(target.dev.fd);
+		vfio_close(&target.dev);
 		serve(pair[1], mapping);
 	}
 	close(pair[1]);

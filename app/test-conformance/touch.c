@@ -62,6 +62,7 @@ page_entry(pid_t pid, const volatile void *address, struct page_entry *entry)
 		   entry->type) == 4) {
 		entry->present = true;
 		entry->write = write;
+		entry->huge = large;
 	}
 	return true;
 }
