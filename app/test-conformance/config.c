@@ -80,6 +80,7 @@ power_state(unsigned int d)
 	config_write(reg, (config_read(reg) & ~PCI_PM_CTRL_STATE_MASK) | d);
 }
 
+/* As pci_bridge_wait_for_secondary_bus() judges it: behind a slow port it does not look. */
 bool
 upstream_link_active(const char *bdf)
 {
@@ -96,7 +97,9 @@ upstream_link_active(const char *bdf)
 	at = fd < 0 ? 0 : find_capability(fd, 0, PCI_CAP_ID_EXP);
 	if (at && pread(fd, &capability, 4, at + PCI_EXP_LNKCAP) == 4 &&
 	    pread(fd, &status, 2, at + PCI_EXP_LNKSTA) == 2)
-		active = !(capability & PCI_EXP_LNKCAP_DLLLARC) || (status & PCI_EXP_LNKSTA_DLLLA);
+		active = !(capability & PCI_EXP_LNKCAP_DLLLARC) ||
+			 (capability & PCI_EXP_LNKCAP_SLS) <= PCI_EXP_LNKCAP_SLS_5_0GB ||
+			 (status & PCI_EXP_LNKSTA_DLLLA);
 	close(fd);
 	return active;
 }

@@ -112,7 +112,7 @@ void memory_decode(bool on);
 /* The same for threads, which cannot end a case: -1 if it fails. */
 int memory_decode_try(bool on);
 bool has_power_management(void);
-/* As the port above tells, by way of sysfs; true if it does not tell. */
+/* Whether the kernel finds it so after a bus reset; the port above tells, by way of sysfs. */
 bool upstream_link_active(const char *bdf);
 void power_state(unsigned int d);
 

@@ -22,11 +22,14 @@
 #define MAX_PROCESSES 64
 
 /*
- * The cost of a mapping with the most mappings against that with a sixteenth of them. The constant
- * part makes the latter larger, so a linear revoke stays below 1; 2 leaves room for caches that
- * no longer hold the page tables, and for noise. A quadratic one comes to 16.
+ * The cost of a mapping with the most mappings against that with a sixteenth of them, each by the
+ * quickest revoke: what else a machine does only ever adds. The constant part makes the latter
+ * larger, so a linear revoke stays below 1; 2 leaves room for caches that no longer hold the page
+ * tables. A quadratic one comes to 16.
  */
 #define ALLOWED_GROWTH 2
+/* Noise comes and goes, growth stays: it counts if each of so many attempts shows it. */
+#define ATTEMPTS 3
 
 /* Of one size, shared with its processes. */
 struct crowd {
@@ -39,7 +42,7 @@ struct crowd {
 
 struct times {
 	unsigned int mappings;
-	uint64_t median_ns, worst_ns;
+	uint64_t best_ns, median_ns, worst_ns;
 };
 
 static int fds[NR_SLICES];
@@ -154,6 +157,7 @@ measure(unsigned int nr_processes)
 		close(fds[i]);
 	CHECK(failures == 0);
 	qsort(taken, NR_SLICES, sizeof(taken[0]), compare);
+	times.best_ns = taken[0];
 	times.median_ns = taken[NR_SLICES / 2];
 	times.worst_ns = taken[NR_SLICES - 1];
 	tap_diagnose("revoke with %u processes, %u mappings: median %lu us, worst %lu us",
@@ -162,8 +166,8 @@ measure(unsigned int nr_processes)
 	return times;
 }
 
-static void
-linear(const void *arg)
+static double
+growth_of_cost(void)
 {
 	struct times few, many;
 	double growth;
@@ -175,7 +179,16 @@ linear(const void *arg)
 	growth = (double)many.median_ns / many.mappings / ((double)few.median_ns / few.mappings);
 	tap_diagnose("time for each mapping, %u against %u: %.2f times", many.mappings,
 		     few.mappings, growth);
-	CHECK(growth <= ALLOWED_GROWTH);
+	return growth;
+}
+
+static void
+linear(const void *arg)
+{
+	for (int i = 0; i < ATTEMPTS; i++)
+		if (growth_of_cost() <= ALLOWED_GROWTH)
+			return;
+	tap_fail(__FILE__, __LINE__, "the cost of a mapping grows with their number");
 }
 
 bool
