@@ -59,6 +59,7 @@ struct result {
 	double cycles[MAX_ROUNDS];
 };
 
+static const struct port_kind *const kinds[] = { &ours, &stock };
 static struct result results[MAX_PORTS][MAX_CELLS];
 
 static unsigned int
@@ -280,7 +281,6 @@ run_ports(struct port *ports, unsigned int n_ports, const struct cell *cells,
 static void
 run_mode(const struct mode *mode, uint16_t ring, const struct options *options)
 {
-	static const struct port_kind *const kinds[] = { &ours, &stock };
 	struct cell cells[MAX_CELLS];
 	unsigned int n_cells = make_cells(cells, options), n_ports = 0, i;
 	struct port ports[MAX_PORTS];

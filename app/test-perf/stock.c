@@ -16,6 +16,7 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_malloc.h>
 #include <rte_vhost.h>
 
 #include "frame.h"
@@ -31,16 +32,25 @@
 
 struct vhost {
 	char name[32];
-	char directory[32];
-	char path[64];
 	int vid;			/* written by the library's thread; -1: not ready */
 	struct rte_mempool *pool;
 	struct rte_mbuf *frames[MAX_BURST];	/* copied from, again and again */
 };
 
-static struct vhost *vhosts[4];
+/**
+ * The sockets that the library listens at, and whose port is connected. They are made once: the
+ * library may take a second to notice a new one.
+ */
+#define MAX_SOCKETS 2
 
-static struct vhost **
+static struct {
+	char path[64];
+	struct vhost *vhost;
+} sockets[MAX_SOCKETS];
+
+static char directory[32];
+
+static struct vhost *
 find_vhost(int vid)
 {
 	char path[64];
@@ -48,39 +58,82 @@ find_vhost(int vid)
 
 	if (rte_vhost_get_ifname(vid, path, sizeof(path)) != 0)
 		return NULL;
-	for (i = 0; i < RTE_DIM(vhosts); i++)
-		if (vhosts[i] != NULL && strcmp(vhosts[i]->path, path) == 0)
-			return &vhosts[i];
+	for (i = 0; i < MAX_SOCKETS; i++)
+		if (strcmp(sockets[i].path, path) == 0)
+			return sockets[i].vhost;
 	return NULL;
 }
 
 static int
 device_is_new(int vid)
 {
-	struct vhost **vhost = find_vhost(vid);
+	struct vhost *vhost = find_vhost(vid);
 
 	if (vhost == NULL)
 		return -1;
 	/* As net_vhost does. */
 	rte_vhost_enable_guest_notification(vid, RX_QUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, TX_QUEUE, 0);
-	__atomic_store_n(&(*vhost)->vid, vid, __ATOMIC_RELEASE);
+	__atomic_store_n(&vhost->vid, vid, __ATOMIC_RELEASE);
 	return 0;
 }
 
 static void
 device_is_gone(int vid)
 {
-	struct vhost **vhost = find_vhost(vid);
+	struct vhost *vhost = find_vhost(vid);
 
 	if (vhost != NULL)
-		__atomic_store_n(&(*vhost)->vid, -1, __ATOMIC_RELEASE);
+		__atomic_store_n(&vhost->vid, -1, __ATOMIC_RELEASE);
 }
 
 static const struct rte_vhost_device_ops vhost_ops = {
 	.new_device = device_is_new,
 	.destroy_device = device_is_gone,
 };
+
+static int
+listen_at(const char *path)
+{
+	if (rte_vhost_driver_register(path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0 ||
+	    rte_vhost_driver_callback_register(path, &vhost_ops) != 0 ||
+	    rte_vhost_driver_start(path) != 0) {
+		fprintf(stderr, "%s: the vhost library cannot serve it\n", path);
+		return -EIO;
+	}
+	return 0;
+}
+
+static void
+remove_sockets(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_SOCKETS; i++)
+		unlink(sockets[i].path);
+	rmdir(directory);
+}
+
+static int
+open_sockets(void)
+{
+	unsigned int i;
+	int ret;
+
+	if (directory[0] != '\0')
+		return 0;
+	strcpy(directory, "/tmp/test-perf.XXXXXX");
+	if (mkdtemp(directory) == NULL)
+		return -errno;
+	atexit(remove_sockets);
+	for (i = 0; i < MAX_SOCKETS; i++) {
+		snprintf(sockets[i].path, sizeof(sockets[i].path), "%s/%u", directory, i);
+		ret = listen_at(sockets[i].path);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
 
 static void
 stock_destroy(struct port *port)
@@ -90,13 +143,11 @@ stock_destroy(struct port *port)
 
 	if (vhost->name[0] != '\0')
 		rte_vdev_uninit(vhost->name);
-	rte_vhost_driver_unregister(vhost->path);
-	rmdir(vhost->directory);
-	for (i = 0; i < RTE_DIM(vhosts); i++)
-		if (vhosts[i] == vhost)
-			vhosts[i] = NULL;
+	for (i = 0; i < MAX_SOCKETS; i++)
+		if (sockets[i].vhost == vhost)
+			sockets[i].vhost = NULL;
 	rte_mempool_free(vhost->pool);
-	free(vhost);
+	rte_free(vhost);
 }
 
 static int
@@ -114,19 +165,7 @@ make_frames(struct vhost *vhost)
 }
 
 static int
-listen_at(const char *path)
-{
-	if (rte_vhost_driver_register(path, RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0 ||
-	    rte_vhost_driver_callback_register(path, &vhost_ops) != 0 ||
-	    rte_vhost_driver_start(path) != 0) {
-		fprintf(stderr, "%s: the vhost library cannot serve it\n", path);
-		return -EIO;
-	}
-	return 0;
-}
-
-static int
-make_driver(struct port *port, struct vhost *vhost)
+make_driver(struct port *port, struct vhost *vhost, const char *path)
 {
 	const struct setup *setup = &port->setup;
 	char arguments[256];
@@ -134,7 +173,7 @@ make_driver(struct port *port, struct vhost *vhost)
 
 	snprintf(arguments, sizeof(arguments),
 		 "path=%s,mac=02:00:00:00:00:01,"
-		 "queue_size=%u,packed_vq=%u,mrg_rxbuf=%u,in_order=%u,vectorized=%u", vhost->path,
+		 "queue_size=%u,packed_vq=%u,mrg_rxbuf=%u,in_order=%u,vectorized=%u", path,
 		 setup->ring, mode_is_packed(setup->mode),
 		 mode_is_mergeable(setup->mode), mode_is_in_order(setup->mode), setup->vector);
 	ret = rte_vdev_init(vhost->name, arguments);
@@ -149,31 +188,24 @@ static int
 stock_create(struct port *port)
 {
 	static unsigned int serial;
-	struct vhost *vhost = calloc(1, sizeof(*vhost));
+	struct vhost *vhost;
 	unsigned int i = 0;
 	int ret;
 
+	while (sockets[i].vhost != NULL)
+		i++;
+	vhost = rte_zmalloc("vhost", sizeof(*vhost), RTE_CACHE_LINE_SIZE);
 	if (vhost == NULL)
 		return -ENOMEM;
-	while (vhosts[i] != NULL)
-		i++;
-	vhosts[i] = vhost;
 	vhost->vid = -1;
+	sockets[i].vhost = vhost;
 	port->device = vhost;
-	strcpy(vhost->directory, "/tmp/test-perf.XXXXXX");
-	if (mkdtemp(vhost->directory) == NULL) {
-		ret = -errno;
-		vhosts[i] = NULL;
-		free(vhost);
-		return ret;
-	}
-	snprintf(vhost->path, sizeof(vhost->path), "%s/vhost", vhost->directory);
+	ret = open_sockets();
+	if (ret == 0)
+		ret = make_frames(vhost);
 	snprintf(vhost->name, sizeof(vhost->name), "net_virtio_user%u", serial++);
-	ret = make_frames(vhost);
 	if (ret == 0)
-		ret = listen_at(vhost->path);
-	if (ret == 0)
-		ret = make_driver(port, vhost);
+		ret = make_driver(port, vhost, sockets[i].path);
 	if (ret != 0)
 		stock_destroy(port);
 	return ret;
