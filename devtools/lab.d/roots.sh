@@ -17,7 +17,7 @@ bookworm_packages=(
 	dpdk dpdk-dev libdpdk-dev
 	iproute2 mount pciutils kmod procps strace ethtool
 	gcc make meson ninja-build pkg-config libnuma-dev libcmocka-dev dpkg-dev shellcheck
-	python3 python3-pyelftools dkms sparse
+	python3 python3-pyelftools dkms sparse gnuplot-nox
 )
 
 trixie_packages=(qemu-system-x86 seabios gcc make kmod dkms)
