@@ -39,6 +39,8 @@ extern const struct subject form_subject, export_subject, mmap_subject, memattr_
 	revoke_subject, huge_subject, argument_subject, limit_subject, device_subject,
 	reset_subject, departure_subject;
 
+/* Run only cases whose line, "subject: rule", has this part. */
+void tap_select(const char *part);
 bool tap_run(const struct subject *const *subjects, size_t nr_subjects);
 _Noreturn void tap_bail_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void tap_diagnose(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,11 +14,12 @@
 #include "conformance.h"
 
 static const char usage[] =
-	"usage: dmabuf-conformance [MODE] BDF BAR [OTHER-BDF]\n"
+	"usage: dmabuf-conformance [MODE] [--only TEXT] BDF BAR [OTHER-BDF]\n"
 	"\n"
 	"BDF is a PCI device that is bound to the driver under test, such as 0000:01:00.0, and\n"
 	"BAR one of its BARs, 0 to 5. With OTHER-BDF, a second such device, buffers of one are\n"
-	"offered to the other. Without a mode, runs the cases. Modes:\n"
+	"offered to the other. --only: the cases that have TEXT in their line. Without a mode, runs\n"
+	"the cases. Modes:\n"
 	"\n"
 	"  --stress SECONDS          races, for that long\n"
 	"  --scale                   how the time of a revoke grows with the number of mappings\n"
@@ -53,15 +54,26 @@ main(int argc, char **argv)
 		{ "scale", no_argument, NULL, 'c' },
 		{ "fail-nth", no_argument, NULL, 'f' },
 		{ "wait-for-error", required_argument, NULL, 'e' },
+		{ "only", required_argument, NULL, 'o' },
 		{ 0 }
 	};
-	int mode = getopt_long(argc, argv, "", options, NULL);
-	unsigned int seconds = optarg ? atoi(optarg) : 0;
+	unsigned int seconds = 0;
+	int option, mode = 0;
 	const char *bar;
 	bool passed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (mode == '?' || argc - optind < 2 || argc - optind > 3)
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?' || (option != 'o' && mode))
+			wrong_use();
+		if (option == 'o')
+			tap_select(optarg);
+		else
+			mode = option;
+		if (option == 's' || option == 'e')
+			seconds = atoi(optarg);
+	}
+	if (argc - optind < 2 || argc - optind > 3)
 		wrong_use();
 	bar = argv[optind + 1];
 	if (strlen(bar) != 1 || bar[0] < '0' || bar[0] > '5')

@@ -39,7 +39,7 @@ MUTATIONS = [
     # The delay alone does no harm: the lock is what catches the fault under way.
     Mutation("slow-fault", "", "mmap.c", FAULT,
              FAULT.replace("\t\tret = ", DELAY)),
-    Mutation("slow-fault-without-lock", "no touch reaches the device after its revoke", "mmap.c",
+    Mutation("slow-fault-without-lock", "stress: no touch reaches the device", "mmap.c",
              FAULT, FAULT.replace("\tif (", "\tup_read(&dev->lock);\n\tif (")
              .replace("\t\tret = ", DELAY)
              .replace("order);\n\tup_read(&dev->lock);", "order);")),
@@ -52,7 +52,7 @@ MUTATIONS = [
              "vfio_pci_core_close_device(vdev);"),
     Mutation("no-device-reference", "kernel log", "dmabuf.c",
              "get_device(&dev->core.vdev.device);", ";"),
-    Mutation("decode-not-checked", "memory decode off: SIGBUS; on", "mmap.c",
+    Mutation("decode-not-checked", "memory decode off: SIGBUS, mmap()", "mmap.c",
              " && compat_memory_enabled(core);", ";"),
     Mutation("power-not-checked", "low-power entry and exit", "mmap.c",
              "!core->pm_runtime_engaged", "true"),
@@ -73,9 +73,9 @@ MUTATIONS = [
     # Place and size
     Mutation("next-page", "MAP_SHARED shows the page", "mmap.c",
              "range->offset + offset);", "range->offset + offset + PAGE_SIZE);"),
-    Mutation("past-the-end", "export", "dmabuf.c",
+    Mutation("past-the-end", "export: ", "dmabuf.c",
              "if (end > (u64)buf->bar_start + bar_len)", "if (false)"),
-    Mutation("unaligned-length", "export", "dmabuf.c",
+    Mutation("unaligned-length", "export: ", "dmabuf.c",
              " || !PAGE_ALIGNED(range->length)", ""),
     Mutation("private-mapping", "MAP_PRIVATE", "mmap.c",
              "if (!(vma->vm_flags & VM_MAYSHARE))", "if (false)"),
@@ -84,7 +84,7 @@ MUTATIONS = [
     Mutation("huge-past-mapping", "no entry reaches past the mapping", "mmap.c",
              "addr < vma->vm_start || vma->vm_end - addr < size", "addr < vma->vm_start",
              "ivshmem"),
-    Mutation("huge-unaligned", "huge", "mmap.c",
+    Mutation("huge-unaligned", "huge: NC, not aligned", "mmap.c",
              "!IS_ALIGNED(pfn, 1UL << order)", "false", "ivshmem"),
     Mutation("never-huge", "NC, aligned", "mmap.c",
              "	.huge_fault	= bar_dmabuf_huge_fault,\n", "", "ivshmem"),
