@@ -18,7 +18,7 @@ static const char usage[] =
 	"\n"
 	"BDF is a PCI device that is bound to the driver under test, such as 0000:01:00.0, and\n"
 	"BAR one of its BARs, 0 to 5. With OTHER-BDF, a second such device, buffers of one are\n"
-	"offered to the other. --only: the cases that have TEXT in their line. Without a mode, runs\n"
+	"offered to the other. --only: the cases with TEXT in their line. Without a mode, runs\n"
 	"the cases. Modes:\n"
 	"\n"
 	"  --stress SECONDS          races, for that long\n"
