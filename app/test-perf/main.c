@@ -36,6 +36,7 @@ static const struct option long_options[] = {
 	{ "list", no_argument, NULL, 'l' },
 	{ "mode", required_argument, NULL, 'm' },
 	{ "ring", required_argument, NULL, 'r' },
+	{ "burst", required_argument, NULL, 'b' },
 	{ "length", required_argument, NULL, 's' },
 	{ "rounds", required_argument, NULL, 'n' },
 	{ "packets", required_argument, NULL, 'p' },
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
 struct options {
 	const char *mode;	/* NULL: all */
 	unsigned int ring;	/* 0: all */
+	unsigned int burst;	/* 0: all */
 	unsigned int length;	/* 0: all */
 	unsigned int rounds;
 	unsigned int packets;	/* in a round, at least */
@@ -106,6 +108,9 @@ parse(int argc, char **argv, struct options *options)
 		case 'r':
 			options->ring = number(optarg, 1, UINT16_MAX);
 			break;
+		case 'b':
+			options->burst = number(optarg, 1, MAX_BURST);
+			break;
 		case 's':
 			options->length = number(optarg, 1, UINT16_MAX);
 			break;
@@ -146,13 +151,20 @@ start_eal(void)
 static unsigned int
 make_cells(struct cell *cells, const struct options *options)
 {
-	unsigned int tx, burst, i, n = 0;
+	const unsigned int n_lengths = RTE_DIM(lengths), n_bursts = RTE_DIM(bursts);
+	unsigned int i, n = 0;
 
-	for (tx = 0; tx < 2; tx++)
-		for (burst = 0; burst < RTE_DIM(bursts); burst++)
-			for (i = 0; i < RTE_DIM(lengths); i++)
-				if (options->length == 0 || options->length == lengths[i])
-					cells[n++] = (struct cell){ tx, bursts[burst], lengths[i] };
+	for (i = 0; i < 2 * n_bursts * n_lengths; i++) {
+		struct cell cell = {
+			.tx = i / n_lengths / n_bursts,
+			.burst = bursts[i / n_lengths % n_bursts],
+			.len = lengths[i % n_lengths],
+		};
+
+		if ((options->burst == 0 || options->burst == cell.burst) &&
+		    (options->length == 0 || options->length == cell.len))
+			cells[n++] = cell;
+	}
 	return n;
 }
 

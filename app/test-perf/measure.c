@@ -17,23 +17,26 @@
 
 enum meter { UNMETERED, CYCLES, INSTRUCTIONS };
 
+/** What is stepped through; called alike, whatever it does with its arguments. */
+#define STEPPED __attribute__((noipa))
+
 static unsigned int timer_overhead;
 static unsigned int step_overhead;
 static bool can_step;
 
-static __rte_noinline uint16_t
+static STEPPED uint16_t
 step_nothing(uint16_t port __rte_unused, struct rte_mbuf **mbufs __rte_unused, uint16_t n)
 {
 	return n;
 }
 
-static __rte_noinline uint16_t
+static STEPPED uint16_t
 step_rx(uint16_t port, struct rte_mbuf **mbufs, uint16_t n)
 {
 	return rte_eth_rx_burst(port, 0, mbufs, n);
 }
 
-static __rte_noinline uint16_t
+static STEPPED uint16_t
 step_tx(uint16_t port, struct rte_mbuf **mbufs, uint16_t n)
 {
 	return rte_eth_tx_burst(port, 0, mbufs, n);
