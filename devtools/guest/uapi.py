@@ -21,7 +21,8 @@ def load_driver(*parameters, module=f"{PREFIX}/modules/{RELEASE}/{DRIVER}.ko"):
     for device in (*PORTS, *BAR_DEVICES):
         unbind(device)
     unload_module(DRIVER)
-    subprocess.run(["modprobe", "vfio-pci-core"], check=True)
+    # Built into some kernels; where it is missing, insmod says so.
+    subprocess.run(["modprobe", "-q", "vfio-pci-core"], check=False)
     subprocess.run(["insmod", module, *parameters], check=True)
     for helper in ("pte_memtype", "dmabuf_importer"):
         load_module(helper)
