@@ -156,7 +156,7 @@ _BAD_KERNEL_LOG = re.compile(
 
 
 def mark_kernel_log(text):
-    write("/dev/kmsg", f"<5>lab: {text}")
+    write("/dev/kmsg", f"<5>lab: {text}\n")
 
 
 def kernel_log(since=None):
