@@ -172,6 +172,18 @@ def bad_kernel_log(lines):
     return [line for line in lines if _BAD_KERNEL_LOG.search(line)]
 
 
+_KMEMLEAK = "/sys/kernel/debug/kmemleak"
+
+
+def kernel_leaks():
+    """What kmemleak of a debug kernel takes for leaked, a text for each object."""
+    for _ in range(2):
+        time.sleep(6)  # younger objects are not reported
+        write(_KMEMLEAK, "scan")
+    with open(_KMEMLEAK) as file:
+        return re.findall(r"^unreferenced object .*\n(?: .*\n)*", file.read(), re.M)
+
+
 # The host
 
 class Host:

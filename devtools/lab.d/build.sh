@@ -27,6 +27,8 @@ start_build() {
 	start_step build-project '' build_project
 	start_step build-modules-6.12 '' build_modules_6_12
 	start_step build-modules-7.2 '' build_modules_7_2
+	[[ -z $debug_kernel ]] ||
+		start_step "build-modules-$debug_kernel" '' build_debug_modules
 }
 
 build_project() {

@@ -6,7 +6,9 @@
 
 kernels=(6.12 7.2)
 
-declare -A root_of_kernel=([6.12]=bookworm [7.2]=trixie)
+declare -A root_of_kernel=(
+	[6.12]=bookworm [7.2]=trixie [debug-6.12]=debug-6.12 [debug-7.2]=debug-7.2
+)
 
 host_commands=(
 	mmdebstrap:mmdebstrap ip:iproute2 tc:iproute2 mke2fs:e2fsprogs flock:util-linux
@@ -37,32 +39,37 @@ install_host_packages() {
 		step_failed host-packages
 }
 
-# make_root CODENAME KERNEL PACKAGE...
+# make_root NAME CODENAME PACKAGE...: from the sources of $index.
 make_root() {
-	local codename=$1 series=$2 root=$lab_dir/roots/$1 index release settings
+	local root=$lab_dir/roots/$1 codename=$2 settings=$lab_dir/apt/$1.settings
 	shift 2
-	find_mirrors
-	index=$(open_index "$codename")
-	release=$(newest_kernel "$index" "$series")
-	settings=$lab_dir/apt/$codename.settings
 	apt_settings >"$settings"
 	rm -rf --one-file-system "$root"
 	# INITRD=No: the cloud kernels boot from NVMe and ext4 without one.
 	usable_sources "$index" | INITRD=No mmdebstrap --mode=root --variant=apt \
 		--aptopt="$settings" --dpkgopt=force-unsafe-io --skip=cleanup/apt/lists \
-		--include="$*,linux-image-$release,linux-headers-$release" \
-		"$codename" "$root" -
-	echo "$release" >"$root/kernel-release"
+		--include="$*" "$codename" "$root" -
 	mkdir -p "$root"/{src,build}
 	rm -f "$root/etc/resolv.conf"
 	: >"$root/etc/resolv.conf"
 }
 
-make_bookworm_root() { make_root bookworm 6.12 "${bookworm_packages[@]}"; }
+# make_kernel_root CODENAME KERNEL PACKAGE...: with the newest cloud kernel of that series.
+make_kernel_root() {
+	local codename=$1 index release
+	find_mirrors
+	index=$(open_index "$codename")
+	release=$(newest_kernel "$index" "$2")
+	shift 2
+	make_root "$codename" "$codename" "$@" "linux-image-$release" "linux-headers-$release"
+	echo "$release" >"$lab_dir/roots/$codename/kernel-release"
+}
+
+make_bookworm_root() { make_kernel_root bookworm 6.12 "${bookworm_packages[@]}"; }
 
 # The kernel of trixie-backports wants a linux-base from there.
 make_trixie_root() {
-	make_root trixie 7.2 "${trixie_packages[@]}" linux-base/trixie-backports
+	make_kernel_root trixie 7.2 "${trixie_packages[@]}" linux-base/trixie-backports
 	[[ $(chroot "$lab_dir/roots/trixie" dpkg-query -W -f '${Version}' qemu-system-x86) == 1:10.0.* ]] ||
 		die 'the QEMU of trixie is not 10.0'
 }

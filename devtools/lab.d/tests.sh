@@ -6,6 +6,7 @@
 
 scenarios=$top/devtools/guest/scenarios
 scenario_timeout=180
+slowness=1
 style_summary='sources follow the house rules'
 dkms_summary='DKMS installs the kernel driver and removes it without a trace'
 passed=0 failed=0 skipped=0
@@ -58,17 +59,17 @@ list_tests() {
 	echo "style - $style_summary"
 	echo "dkms - $dkms_summary"
 	echo "unit - every unit test of the build"
-	for name in $(scenario_names); do
+	for name in $(scenario_names test); do
 		echo "$name - $(scenario_summary "$name")"
 	done
 }
 
-# Those of `lab test`; a header line `# command: NAME` gives a scenario to another command.
+# scenario_names COMMAND: a header line `# command: NAME` takes a scenario from `test`.
 scenario_names() {
 	local file
 	for file in "$scenarios"/*.py; do
 		file=$(basename "$file" .py)
-		[[ $(scenario_setting "$file" command test) != test ]] || echo "$file"
+		[[ $(scenario_setting "$file" command test) != "$1" ]] || echo "$file"
 	done
 }
 
@@ -86,6 +87,11 @@ scenario_setting() {
 	echo "${value:-$3}"
 }
 
+# The seconds until a scenario has failed.
+scenario_patience() {
+	echo $(($(scenario_setting "$1" timeout $scenario_timeout) * slowness + ${stress:-0}))
+}
+
 check_names() {
 	local name
 	for name; do
@@ -98,7 +104,7 @@ is_selected() { ((${#selected[@]} == 0)) || [[ " ${selected[*]} " == *" $1 "* ]]
 
 scenarios_for() {
 	local name
-	for name in $(scenario_names); do
+	for name in $(scenario_names test); do
 		is_selected "$name" || continue
 		[[ $(scenario_setting "$name" machine default) == "$2" ]] || continue
 		[[ " $(scenario_setting "$name" kernels "${kernels[*]}") " == *" $1 "* ]] || continue
@@ -171,11 +177,12 @@ run_batch() {
 	local name arguments=() line words current='' log='' out boot_began=$SECONDS
 	local patience=300 guest
 	for name in "${todo[@]}"; do
-		arguments+=("$name:$(scenario_setting "$name" timeout $scenario_timeout)")
+		arguments+=("$name:$(scenario_patience "$name")")
 	done
 	new_run
 	mkfifo "$run/output"
-	boot "$of_kernel" "$machine" run "exec \$GUEST/run-scenarios ${arguments[*]}" >"$run/output" &
+	boot "$of_kernel" "$machine" run \
+		"STRESS_S=$stress exec \$GUEST/run-scenarios ${arguments[*]}" >"$run/output" &
 	guest=$!
 	exec {out}<"$run/output"
 	while IFS= read -r -t "$patience" -u "$out" line; do
@@ -183,7 +190,7 @@ run_batch() {
 		@begin\ *)
 			current=${line#@begin }
 			log=$lab_dir/log/$of_kernel-$current.log
-			patience=$(($(scenario_setting "$current" timeout $scenario_timeout) + 60))
+			patience=$(($(scenario_patience "$current") + 60))
 			boot_began=$SECONDS
 			: >"$log"
 			;;
