@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,15 +134,31 @@ parse(int argc, char **argv, struct options *options)
 	}
 }
 
+/** The last processor that this process may use: interrupts are likelier on the first. */
+static int
+choose_processor(void)
+{
+	int processor = CPU_SETSIZE - 1;
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		return 0;
+	while (processor > 0 && !CPU_ISSET(processor, &allowed))
+		processor--;
+	return processor;
+}
+
 static void
 start_eal(void)
 {
+	char lcores[16];
 	const char *arguments[] = {
 		"test-perf", "--no-huge", "-m", "512", "--no-pci", "--no-shconf",
 		"--iova-mode=va", "--no-telemetry", "--log-level=error",
-		"--log-level=pmd.net.virtio*:error", "-l", "0",
+		"--log-level=pmd.net.virtio*:error", "--lcores", lcores,
 	};
 
+	snprintf(lcores, sizeof(lcores), "0@%d", choose_processor());
 	if (rte_eal_init(RTE_DIM(arguments), (char **)(uintptr_t)arguments) < 0) {
 		fprintf(stderr, "EAL: %s\n", rte_strerror(rte_errno));
 		exit(1);

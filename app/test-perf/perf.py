@@ -270,7 +270,7 @@ def write_json(matrix, arguments, loads, path):
 def plot_script(matrix, path):
     """A panel for each direction and burst; in it, each mode's cycles of each driver."""
     modes = matrix.values("mode")
-    yield "set terminal svg size 1300,900 dynamic background 'white' font 'sans,12'"
+    yield "set terminal svg size 1300,1000 dynamic background 'white' font 'sans,12'"
     yield f"set output '{path}'"
     yield (f"set multiplot layout {len(matrix.values('dir'))},{len(matrix.values('burst'))} title "
            f"'TSC cycles a packet, median and quartiles ({PLOTTED['len']} bytes, rings of "
@@ -278,7 +278,7 @@ def plot_script(matrix, path):
     yield "set xtics rotate by 90 right (" + ", ".join(
         f"'{mode}' {i}" for i, mode in enumerate(modes)) + ")"
     yield f"set xrange [-0.5:{len(modes) - 0.5}]"
-    yield "set yrange [0:*]\nset grid ytics\nset key top right\nset bars 0"
+    yield "set yrange [0:*]\nset grid ytics\nset key above\nset bars 0"
     for direction in matrix.values("dir"):
         for burst in matrix.values("burst"):
             plots = []
