@@ -15,8 +15,8 @@ mutants_main() {
 	wait_steps
 	make_payload
 	mapfile -t names < <(sed -n 's/: built$//p' "$lab_dir/log/mutants.log")
-	# Freed memory is poisoned, so that its use is noticed.
-	kernel_extra=slub_debug=FZP
+	# Freed memory is poisoned, so that its use is noticed, and an oops ends the guest at once.
+	kernel_extra="slub_debug=FZP oops=panic"
 	# One boot each: a broken driver can leave anything behind.
 	for name in "${names[@]}"; do
 		run_scenarios "$of_kernel" default "mutant@$name"

@@ -16,7 +16,7 @@ FAULT = """\
 		ret = bar_dmabuf_insert(vmf, pfn, order);
 	up_read(&dev->lock);
 """
-DELAY = "\t\tschedule_timeout_uninterruptible(HZ / 100), ret = "
+DELAY = "\t\tschedule_timeout_uninterruptible(1), ret = "
 
 MUTATIONS = [
     # What the others are compared with.
