@@ -4,7 +4,6 @@
 /* An error that the device reports through PCIe's Advanced Error Reporting. */
 
 #include <signal.h>
-#include <stdio.h>
 
 #include "conformance.h"
 
