@@ -13,6 +13,25 @@
 
 #define MAX_POOL 8192
 
+static const struct mode modes[] = {
+	{ "split", false, false },
+	{ "split_in_order", false, true },
+	{ "packed", true, false },
+	{ "packed_in_order", true, true },
+};
+
+const struct mode *mode = &modes[0];
+
+int
+_run_in_all_modes(const struct CMUnitTest *tests, size_t n)
+{
+	int failed = 0;
+
+	for (mode = modes; mode < modes + RTE_DIM(modes); mode++)
+		failed += _cmocka_run_group_tests(mode->name, tests, n, NULL, NULL);
+	return failed;
+}
+
 volatile uint16_t *vlease_doorbells[VLEASE_MAX_DOORBELLS];
 static unsigned int requests;
 
@@ -290,21 +309,39 @@ start_eal(const char *program)
 	}
 }
 
+size_t
+ring_bytes(uint16_t size)
+{
+	return vlease_queue_ring_bytes(size, mode->packed);
+}
+
 static void
 make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempool *mempool)
 {
 	*config = (struct vlease_queue_config){
-		.ring = rte_malloc("ring", vlease_ring_bytes(size), 4096),
+		.ring = rte_malloc("ring", ring_bytes(size), 4096),
 		.pool = mempool,
 		.size = size,
 		.vq_index = VQ_INDEX,
 		.port_id = PORT_ID,
+		.packed = mode->packed,
+		.in_order = mode->in_order,
 	};
 	assert_non_null(config->ring);
 	config->ring_iova = (uintptr_t)config->ring;
 	/* A ring is not born zeroed. */
-	memset(config->ring, 0xa5, vlease_ring_bytes(size));
+	memset(config->ring, 0xa5, ring_bytes(size));
 	doorbell_requests();
+}
+
+static void
+attach_device(struct software_device *dev, const struct vlease_queue_config *config)
+{
+	if (config->packed)
+		software_device_init_packed(dev, config->ring, config->size);
+	else
+		software_device_init(dev, config->ring, config->size);
+	dev->in_order = config->in_order;
 }
 
 void
@@ -314,9 +351,9 @@ make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable)
 	rx->q = rte_zmalloc("rxq", vlease_rxq_bytes(size), RTE_CACHE_LINE_SIZE);
 	assert_non_null(rx->q);
 	assert_int_equal(vlease_rxq_init(rx->q, &rx->config), 0);
-	software_device_init(&rx->device, rx->config.ring, size);
+	attach_device(&rx->device, &rx->config);
 	vlease_set_doorbell(SLOT, &rx->device.doorbell);
-	rx->burst = mergeable ? vlease_recv_mergeable_pkts : vlease_recv_pkts;
+	rx->burst = vlease_rx_burst(mode->packed, mode->in_order, mergeable);
 }
 
 void
@@ -326,8 +363,9 @@ make_tx(struct tx *tx, uint16_t size)
 	tx->q = rte_zmalloc("txq", vlease_txq_bytes(size), RTE_CACHE_LINE_SIZE);
 	assert_non_null(tx->q);
 	assert_int_equal(vlease_txq_init(tx->q, &tx->config), 0);
-	software_device_init(&tx->device, tx->config.ring, size);
+	attach_device(&tx->device, &tx->config);
 	vlease_set_doorbell(SLOT, &tx->device.doorbell);
+	tx->burst = vlease_tx_burst(mode->packed, mode->in_order);
 }
 
 int
@@ -336,7 +374,7 @@ reset_rx(struct rx *rx)
 	int n = vlease_rxq_reclaim(rx->q, &rx->config);
 
 	assert_int_equal(vlease_rxq_posted(rx->q), 0);
-	software_device_init(&rx->device, rx->config.ring, rx->config.size);
+	attach_device(&rx->device, &rx->config);
 	return n;
 }
 
@@ -346,7 +384,7 @@ reset_tx(struct tx *tx)
 	int n = vlease_txq_reclaim(tx->q, &tx->config);
 
 	assert_int_equal(vlease_txq_pending(tx->q), 0);
-	software_device_init(&tx->device, tx->config.ring, tx->config.size);
+	attach_device(&tx->device, &tx->config);
 	return n;
 }
 

@@ -26,6 +26,20 @@
 #define SLOT (PORT_ID * VLEASE_MAX_VQS + VQ_INDEX)
 #define MAX_FRAME 9000
 
+/** What driver and device have agreed on. */
+struct mode {
+	const char *name;
+	bool packed;
+	bool in_order;
+};
+
+/** That of all queues made from now on. */
+extern const struct mode *mode;
+
+/** Run a group of tests in each mode; for main(). */
+#define run_in_all_modes(tests) _run_in_all_modes((tests), RTE_DIM(tests))
+int _run_in_all_modes(const struct CMUnitTest *tests, size_t n);
+
 /** Pool operations of the tests: every object has one bit, an enqueue of a free one is counted. */
 #define CHECKED_OPS "vlease_checked"
 /** Those that applications use. */
@@ -67,14 +81,18 @@ struct rx {
 	struct vlease_queue_config config;
 	struct vlease_rxq *q;
 	struct software_device device;
-	uint16_t (*burst)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+	vlease_burst_t burst;
 };
 
 struct tx {
 	struct vlease_queue_config config;
 	struct vlease_txq *q;
 	struct software_device device;
+	vlease_burst_t burst;
 };
+
+/** Bytes of ring memory in this mode. */
+size_t ring_bytes(uint16_t size);
 
 /** A queue with a doorbell. Its teardown reclaims what it still holds. */
 void make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable);

@@ -17,6 +17,17 @@ software_device_init(struct software_device *dev, void *ring, uint16_t size)
 	dev->doorbell = SOFTWARE_DEVICE_SILENT;
 }
 
+void
+software_device_init_packed(struct software_device *dev, void *ring, uint16_t size)
+{
+	memset(dev, 0, sizeof(*dev));
+	dev->packed_desc = ring;
+	dev->event = RTE_PTR_ADD(ring, vlease_packed_device_offset(size));
+	dev->size = size;
+	dev->mask = size - 1;
+	dev->doorbell = SOFTWARE_DEVICE_SILENT;
+}
+
 bool
 software_device_rung(struct software_device *dev)
 {
@@ -31,8 +42,13 @@ software_device_rung(struct software_device *dev)
 void
 software_device_suppress(struct software_device *dev, bool suppress)
 {
-	dev->used->flags = suppress ? RTE_LE16(VLEASE_USED_NO_NOTIFY) : 0;
+	if (dev->event != NULL)
+		dev->event->flags = suppress ? RTE_LE16(VLEASE_PACKED_EVENT_DISABLE) : 0;
+	else
+		dev->used->flags = suppress ? RTE_LE16(VLEASE_USED_NO_NOTIFY) : 0;
 }
+
+/* ---- Available buffers ---- */
 
 static uint16_t
 avail_idx(const struct software_device *dev)
@@ -40,18 +56,92 @@ avail_idx(const struct software_device *dev)
 	return rte_le_to_cpu_16(__atomic_load_n(&dev->avail->idx, __ATOMIC_ACQUIRE));
 }
 
+/** Whether the driver has made the descriptor at an index of a packed ring available. */
+static bool
+packed_is_available(const struct software_device *dev, uint16_t index)
+{
+	const struct vlease_packed_desc *desc = &dev->packed_desc[index & dev->mask];
+	uint16_t flags = rte_le_to_cpu_16(__atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE));
+
+	return (flags & VLEASE_PACKED_TURN) == vlease_packed_avail_flags(index, dev->size);
+}
+
+/**
+ * Descriptors of the available buffer at an index; 0: there is none, or it goes on where nothing
+ * is available.
+ */
+static uint16_t
+packed_count(const struct software_device *dev, uint16_t index)
+{
+	const struct vlease_packed_desc *desc;
+	uint16_t count;
+
+	for (count = 1; count <= dev->size; count++, index++) {
+		desc = &dev->packed_desc[index & dev->mask];
+		if (!packed_is_available(dev, index))
+			return 0;
+		if (!(desc->flags & RTE_LE16(VLEASE_DESC_NEXT)))
+			return count;
+	}
+	return 0;
+}
+
 unsigned int
 software_device_available(const struct software_device *dev)
 {
-	return (uint16_t)(avail_idx(dev) - dev->avail_cons) + dev->n_held;
+	uint16_t at = dev->avail_cons, count, n;
+
+	if (dev->event == NULL)
+		return (uint16_t)(avail_idx(dev) - at) + dev->n_held;
+	for (n = 0; n < dev->size && (count = packed_count(dev, at)) > 0; n++)
+		at += count;
+	return n + dev->n_held;
+}
+
+/** Where the device sees what is at an address in a descriptor. */
+static void *
+view(const struct software_device *dev, rte_le64_t address)
+{
+	return (void *)(uintptr_t)(rte_le_to_cpu_64(address) + dev->offset);
+}
+
+static int
+pop_packed(struct software_device *dev)
+{
+	uint16_t count = packed_count(dev, dev->avail_cons), last;
+	const struct vlease_packed_desc *desc;
+
+	if (count == 0)
+		return -1;
+	desc = &dev->packed_desc[dev->avail_cons & dev->mask];
+	last = (dev->avail_cons + count - 1) & dev->mask;
+	dev->popped = (struct software_buffer){
+		.at = view(dev, desc->addr),
+		.len = rte_le_to_cpu_32(desc->len),
+		.id = rte_le_to_cpu_16(dev->packed_desc[last].id),
+		.count = count,
+	};
+	dev->avail_cons += count;
+	return dev->popped.id;
 }
 
 int
 software_device_pop(struct software_device *dev)
 {
+	uint16_t id;
+
+	if (dev->event != NULL)
+		return pop_packed(dev);
 	if (avail_idx(dev) == dev->avail_cons)
 		return -1;
-	return rte_le_to_cpu_16(dev->avail->ring[dev->avail_cons++ & dev->mask]);
+	id = rte_le_to_cpu_16(dev->avail->ring[dev->avail_cons++ & dev->mask]);
+	dev->popped = (struct software_buffer){
+		.at = view(dev, dev->desc[id & dev->mask].addr),
+		.len = rte_le_to_cpu_32(dev->desc[id & dev->mask].len),
+		.id = id,
+		.count = 1,
+	};
+	return id;
 }
 
 /** Numerical Recipes' generator: enough to mix up an order. */
@@ -64,96 +154,152 @@ draw(struct software_device *dev, uint32_t below)
 	return (uint32_t)(((uint64_t)dev->shuffle * below) >> 32);
 }
 
-/** Take one of the held ids: the oldest, or any. */
-static uint16_t
+/** Take one of the held buffers: the oldest, or any. */
+static struct software_buffer
 pick(struct software_device *dev)
 {
-	uint32_t i = dev->shuffle ? draw(dev, dev->n_held) : 0;
-	uint16_t id = dev->held[i];
+	bool any = dev->shuffle && !dev->in_order;
+	uint32_t i = any ? draw(dev, dev->n_held) : 0;
+	struct software_buffer buffer = dev->held[i];
 
 	dev->n_held--;
-	if (dev->shuffle)
+	if (any)
 		dev->held[i] = dev->held[dev->n_held];
 	else
 		memmove(&dev->held[0], &dev->held[1], dev->n_held * sizeof(dev->held[0]));
-	return id;
+	return buffer;
 }
 
+static bool
+hold_one(struct software_device *dev)
+{
+	if (dev->n_held == SOFTWARE_DEVICE_HOLDS || software_device_pop(dev) < 0)
+		return false;
+	dev->held[dev->n_held++] = dev->popped;
+	return true;
+}
+
+/* ---- Used entries ---- */
+
+/** Write a used entry and skip as many places as it stands for. */
 static void
-hold_all(struct software_device *dev)
+write_used(struct software_device *dev, uint32_t id, uint32_t len, uint16_t places)
 {
-	int id;
+	struct vlease_used_elem *elem;
+	struct vlease_packed_desc *desc;
 
-	while (dev->n_held < dev->size && (id = software_device_pop(dev)) >= 0)
-		dev->held[dev->n_held++] = id;
-}
-
-static inline void
-write_used(struct software_device *dev, uint32_t id, uint32_t len)
-{
-	struct vlease_used_elem *elem = &dev->used->ring[dev->used_idx++ & dev->mask];
-
-	elem->id = rte_cpu_to_le_32(id);
-	elem->len = rte_cpu_to_le_32(len);
+	if (dev->event == NULL) {
+		elem = &dev->used->ring[dev->used_idx & dev->mask];
+		elem->id = rte_cpu_to_le_32(id);
+		elem->len = rte_cpu_to_le_32(len);
+	} else {
+		desc = &dev->packed_desc[dev->used_idx & dev->mask];
+		desc->id = rte_cpu_to_le_16(id);
+		desc->len = rte_cpu_to_le_32(len);
+		if (dev->n_hidden == SOFTWARE_DEVICE_HOLDS)
+			software_device_show(dev, 0);
+		dev->hidden[dev->n_hidden++] = dev->used_idx;
+	}
+	dev->used_idx += places;
 }
 
 void
+software_device_write_used(struct software_device *dev, uint32_t id, uint32_t len)
+{
+	write_used(dev, id, len, id == dev->popped.id ? dev->popped.count : 1);
+}
+
+static void
+show_packed(struct software_device *dev, uint16_t index)
+{
+	uint16_t flags = vlease_packed_used_flags(index, dev->size);
+
+	__atomic_store_n(&dev->packed_desc[index & dev->mask].flags, rte_cpu_to_le_16(flags),
+			 __ATOMIC_RELEASE);
+}
+
+/** Packed, the first one last: the driver sees a frame of several buffers whole (2.8.9). */
+void
 software_device_show(struct software_device *dev, uint16_t hidden)
 {
-	__atomic_store_n(&dev->used->idx, rte_cpu_to_le_16(dev->used_idx - hidden),
-			 __ATOMIC_RELEASE);
+	uint16_t n, i;
+
+	if (dev->event == NULL) {
+		__atomic_store_n(&dev->used->idx, rte_cpu_to_le_16(dev->used_idx - hidden),
+				 __ATOMIC_RELEASE);
+		return;
+	}
+	n = dev->n_hidden - RTE_MIN(hidden, dev->n_hidden);
+	for (i = n; i-- > 0;)
+		show_packed(dev, dev->hidden[i]);
+	dev->n_hidden -= n;
+	memmove(&dev->hidden[0], &dev->hidden[n], dev->n_hidden * sizeof(dev->hidden[0]));
 }
 
 void
 software_device_use(struct software_device *dev, uint32_t id, uint32_t len)
 {
-	write_used(dev, id, len);
+	software_device_write_used(dev, id, len);
 	software_device_show(dev, 0);
 }
 
-static void *
-buffer(const struct software_device *dev, uint16_t id)
+/** Whether an in-order device leaves out this used entry, for one of a batch behind it. */
+static bool
+left_out(struct software_device *dev)
 {
-	return (void *)(uintptr_t)(rte_le_to_cpu_64(dev->desc[id].addr) + dev->offset);
+	return dev->in_order && dev->shuffle && draw(dev, 2);
 }
+
+/** Places that a buffer takes in the used ring. */
+static uint16_t
+places_of(const struct software_device *dev, const struct software_buffer *buffer)
+{
+	return dev->event == NULL ? 1 : buffer->count;
+}
+
+/* ---- Receiving ---- */
 
 unsigned int
 software_device_deliver_hidden(struct software_device *dev, const void *frame, size_t len)
 {
 	struct vlease_net_hdr hdr = dev->header;
+	struct software_buffer buffer;
 	const uint8_t *from = frame;
 	unsigned int num, i;
+	uint16_t batch = 0;
 	size_t room, n;
 	uint8_t *to;
-	uint16_t id;
 
-	if (dev->shuffle)
-		hold_all(dev);
-	if (software_device_available(dev) == 0)
+	if (dev->shuffle && !dev->in_order)
+		while (hold_one(dev))
+			;
+	if (dev->n_held == 0 && !hold_one(dev))
 		return 0;
-	if (dev->n_held == 0)
-		dev->held[dev->n_held++] = (uint16_t)software_device_pop(dev);
-	room = rte_le_to_cpu_32(dev->desc[dev->held[0]].len);
-	num = (VLEASE_NET_HDR_SIZE + len + room - 1) / room;
-	if (software_device_available(dev) < num)
+	num = (VLEASE_NET_HDR_SIZE + len + dev->held[0].len - 1) / dev->held[0].len;
+	if (num > 1 && software_device_available(dev) < num)
 		return 0;
 	hdr.num_buffers = rte_cpu_to_le_16(num);
 	for (i = 0; i < num; i++) {
 		if (dev->n_held == 0)
-			dev->held[dev->n_held++] = (uint16_t)software_device_pop(dev);
-		id = pick(dev);
-		to = buffer(dev, id);
+			hold_one(dev);
+		buffer = pick(dev);
+		to = buffer.at;
 		n = 0;
 		if (i == 0) {
 			memcpy(to, &hdr, VLEASE_NET_HDR_SIZE);
 			n = VLEASE_NET_HDR_SIZE;
 		}
-		room = rte_le_to_cpu_32(dev->desc[id].len) - n;
+		room = buffer.len - n;
 		room = RTE_MIN(room, len);
 		memcpy(to + n, from, room);
 		from += room;
 		len -= room;
-		write_used(dev, id, n + room);
+		batch += places_of(dev, &buffer);
+		/* Those left out were filled (2.7.9, 2.8.8). */
+		if (i < num - 1 && left_out(dev))
+			continue;
+		write_used(dev, buffer.id, n + room, batch);
+		batch = 0;
 	}
 	return num;
 }
@@ -167,76 +313,177 @@ software_device_deliver(struct software_device *dev, const void *frame, size_t l
 	return num;
 }
 
+void
+software_device_batch(struct software_device *dev, const void *frame, size_t len, bool last)
+{
+	struct vlease_net_hdr hdr = { .num_buffers = RTE_LE16(1) };
+
+	if (software_device_pop(dev) < 0)
+		return;
+	memcpy(dev->popped.at, &hdr, VLEASE_NET_HDR_SIZE);
+	memcpy(RTE_PTR_ADD(dev->popped.at, VLEASE_NET_HDR_SIZE), frame, len);
+	dev->batched++;
+	if (!last)
+		return;
+	write_used(dev, dev->popped.id, VLEASE_NET_HDR_SIZE + len, dev->batched);
+	software_device_show(dev, 0);
+	dev->batched = 0;
+}
+
+/* ---- Sending ---- */
+
+/** An element of a chain. */
+struct element {
+	const uint8_t *at;
+	size_t len;
+	uint16_t flags;
+	uint16_t next;	/* id, or index in a packed ring */
+};
+
+static struct element
+element_at(const struct software_device *dev, uint16_t at)
+{
+	const struct vlease_packed_desc *packed = &dev->packed_desc[at & dev->mask];
+	const struct vlease_desc *desc = &dev->desc[at & dev->mask];
+
+	if (dev->event != NULL)
+		return (struct element){
+			view(dev, packed->addr),
+			rte_le_to_cpu_32(packed->len),
+			rte_le_to_cpu_16(packed->flags) & (uint16_t)~VLEASE_PACKED_TURN,
+			at + 1,
+		};
+	return (struct element){
+		view(dev, desc->addr), rte_le_to_cpu_32(desc->len), rte_le_to_cpu_16(desc->flags),
+		rte_le_to_cpu_16(desc->next),
+	};
+}
+
 /** The bytes of a chain, header and all, through a sink that drops what does not fit. */
 static long
-gather(const struct software_device *dev, uint16_t id, uint8_t *hdr, uint8_t *frame, size_t room)
+gather(const struct software_device *dev, uint16_t at, uint8_t *hdr, uint8_t *frame, size_t room)
 {
-	const struct vlease_desc *desc;
 	unsigned int links = 0;
-	size_t at = 0, i, len;
-	const uint8_t *from;
+	struct element element;
+	size_t got = 0, i;
 
-	for (;; id = rte_le_to_cpu_16(desc->next)) {
-		if (id > dev->mask || ++links > dev->size)
+	for (;; at = element.next) {
+		if ((dev->event == NULL && at > dev->mask) || ++links > dev->size)
 			return -2;
-		desc = &dev->desc[id];
-		len = rte_le_to_cpu_32(desc->len);
-		if (len == 0 || (rte_le_to_cpu_16(desc->flags) & ~VLEASE_DESC_NEXT))
+		element = element_at(dev, at);
+		if (element.len == 0 || (element.flags & ~VLEASE_DESC_NEXT))
 			return -2;
-		from = buffer(dev, id);
-		for (i = 0; i < len && at < VLEASE_NET_HDR_SIZE; i++)
-			hdr[at++] = from[i];
-		if (i < len) {
-			size_t done = at - VLEASE_NET_HDR_SIZE;
+		for (i = 0; i < element.len && got < VLEASE_NET_HDR_SIZE; i++)
+			hdr[got++] = element.at[i];
+		if (i < element.len) {
+			size_t done = got - VLEASE_NET_HDR_SIZE, left = element.len - i;
 
 			if (done < room)
-				memcpy(frame + done, from + i, RTE_MIN(len - i, room - done));
-			at += len - i;
+				memcpy(frame + done, element.at + i, RTE_MIN(left, room - done));
+			got += left;
 		}
-		if (!(rte_le_to_cpu_16(desc->flags) & VLEASE_DESC_NEXT))
-			return at < VLEASE_NET_HDR_SIZE ? -2 : (long)(at - VLEASE_NET_HDR_SIZE);
+		if (!(element.flags & VLEASE_DESC_NEXT))
+			return got < VLEASE_NET_HDR_SIZE ? -2 : (long)(got - VLEASE_NET_HDR_SIZE);
 	}
 }
 
 long
 software_device_take(struct software_device *dev, void *frame, size_t room)
 {
+	uint16_t index = dev->avail_cons;
 	uint8_t hdr[VLEASE_NET_HDR_SIZE];
 	int id = software_device_pop(dev);
 	long len;
 
 	if (id < 0)
 		return -1;
-	len = gather(dev, id, hdr, frame, room);
-	if (len < 0 || memcmp(hdr, &dev->header, sizeof(hdr)) != 0 || dev->n_held == dev->size)
+	len = gather(dev, dev->event == NULL ? id : index, hdr, frame, room);
+	if (len < 0 || memcmp(hdr, &dev->header, sizeof(hdr)) != 0 ||
+	    dev->n_held == SOFTWARE_DEVICE_HOLDS)
 		return -2;
-	dev->held[dev->n_held++] = id;
+	dev->held[dev->n_held++] = dev->popped;
 	return len;
 }
 
 void
 software_device_complete(struct software_device *dev, unsigned int n)
 {
-	for (; n > 0 && dev->n_held > 0; n--)
-		write_used(dev, pick(dev), 0);
+	struct software_buffer buffer;
+	uint16_t batch = 0;
+
+	for (; n > 0 && dev->n_held > 0; n--) {
+		buffer = pick(dev);
+		batch += places_of(dev, &buffer);
+		if (n > 1 && dev->n_held > 0 && left_out(dev))
+			continue;
+		write_used(dev, buffer.id, 0, batch);
+		batch = 0;
+	}
 	software_device_show(dev, 0);
+}
+
+/* ---- Benchmarks: no more than any device has to do ---- */
+
+/** Write a used descriptor and its flags. */
+static void
+use_at_once(struct software_device *dev, uint16_t id, uint32_t len, uint16_t places)
+{
+	uint16_t flags = vlease_packed_used_flags(dev->used_idx, dev->size);
+
+	vlease_packed_show(&dev->packed_desc[dev->used_idx & dev->mask],
+			   vlease_packed_word(len, id, flags | VLEASE_DESC_WRITE));
+	dev->used_idx += places;
+}
+
+static unsigned int
+fill_packed(struct software_device *dev, unsigned int n, uint32_t len)
+{
+	const struct vlease_packed_desc *desc;
+	struct vlease_net_hdr *hdr;
+	unsigned int i;
+
+	for (i = 0; i < n && packed_is_available(dev, dev->avail_cons); i++) {
+		desc = &dev->packed_desc[dev->avail_cons++ & dev->mask];
+		hdr = view(dev, desc->addr);
+		*hdr = (struct vlease_net_hdr){ .num_buffers = RTE_LE16(1) };
+		use_at_once(dev, rte_le_to_cpu_16(desc->id), VLEASE_NET_HDR_SIZE + len, 1);
+	}
+	return i;
 }
 
 unsigned int
 software_device_fill(struct software_device *dev, unsigned int n, uint32_t len)
 {
+	struct vlease_net_hdr *hdr;
 	unsigned int i;
 
+	if (dev->event != NULL)
+		return fill_packed(dev, n, len);
 	n = RTE_MIN(n, (unsigned int)(uint16_t)(avail_idx(dev) - dev->avail_cons));
 	for (i = 0; i < n; i++) {
 		uint16_t id = rte_le_to_cpu_16(dev->avail->ring[dev->avail_cons++ & dev->mask]);
-		struct vlease_net_hdr *hdr = buffer(dev, id);
 
+		hdr = view(dev, dev->desc[id].addr);
 		*hdr = (struct vlease_net_hdr){ .num_buffers = RTE_LE16(1) };
-		write_used(dev, id, VLEASE_NET_HDR_SIZE + len);
+		write_used(dev, id, VLEASE_NET_HDR_SIZE + len, 1);
 	}
 	software_device_show(dev, 0);
 	return n;
+}
+
+static unsigned int
+drain_packed(struct software_device *dev, unsigned int n)
+{
+	const struct vlease_packed_desc *last;
+	uint16_t count;
+	unsigned int i;
+
+	for (i = 0; i < n && (count = packed_count(dev, dev->avail_cons)) > 0; i++) {
+		dev->avail_cons += count;
+		last = &dev->packed_desc[(dev->avail_cons - 1) & dev->mask];
+		use_at_once(dev, rte_le_to_cpu_16(last->id), 0, count);
+	}
+	return i;
 }
 
 unsigned int
@@ -244,11 +491,13 @@ software_device_drain(struct software_device *dev, unsigned int n)
 {
 	unsigned int i;
 
+	if (dev->event != NULL)
+		return drain_packed(dev, n);
 	n = RTE_MIN(n, (unsigned int)(uint16_t)(avail_idx(dev) - dev->avail_cons));
 	for (i = 0; i < n; i++) {
 		uint16_t id = rte_le_to_cpu_16(dev->avail->ring[dev->avail_cons++ & dev->mask]);
 
-		write_used(dev, id, 0);
+		write_used(dev, id, 0, 1);
 	}
 	software_device_show(dev, 0);
 	return n;

@@ -6,39 +6,60 @@
 
 /**
  * @file
- * The device side of one split virtqueue, in the process of its driver: addresses in descriptors
- * are pointers (EAL with --iova-mode=va), or differ from them by an offset. It does what it is
- * told, step by step, and can be told to do what no device may.
+ * The device side of one virtqueue, in the process of its driver: addresses in descriptors are
+ * pointers (EAL with --iova-mode=va), or differ from them by an offset. It does what it is told,
+ * step by step, and can be told to do what no device may.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtio_lease_ring.h"
+#include "virtio_lease_ring_packed.h"
 
 /** What the doorbell holds when it has not been rung; no queue has this index. */
 #define SOFTWARE_DEVICE_SILENT UINT16_MAX
 
+/** Buffers that the device takes and does not complete, at most. */
+#define SOFTWARE_DEVICE_HOLDS 1024
+
+/** A buffer that the device has taken. */
+struct software_buffer {
+	void *at;		/**< its first element */
+	uint32_t len;		/**< of the first element */
+	uint16_t id;
+	uint16_t count;		/**< descriptors */
+};
+
 struct software_device {
-	struct vlease_desc *desc;
+	union {
+		struct vlease_desc *desc;
+		struct vlease_packed_desc *packed_desc;
+	};
 	struct vlease_avail *avail;
 	struct vlease_used *used;
+	struct vlease_packed_event *event; /**< not NULL: the ring is packed */
 	uint16_t size;
 	uint16_t mask;
-	uint16_t avail_cons;	/**< avail entries taken */
-	uint16_t used_idx;	/**< used entries written, shown to the driver or not */
+	uint16_t avail_cons;	/**< avail entries taken; packed: descriptors */
+	uint16_t used_idx;	/**< used entries written, shown or not; packed: descriptors */
+	/** Buffers are completed in order, batches now and then with one used entry for all. */
+	bool in_order;
 	/**
 	 * Not 0: buffers are taken and completed in an order drawn with this seed, which changes
-	 * with every draw.
+	 * with every draw. In order, it is drawn which buffers make a batch.
 	 */
 	uint32_t shuffle;
 	/** From an address in a descriptor to where the device sees it. */
 	ptrdiff_t offset;
 	/** Of every frame, but for num_buffers: how it is delivered, or how it must be sent. */
 	struct vlease_net_hdr header;
+	struct software_buffer popped;	/**< the buffer taken last */
 	uint16_t n_held;	/**< taken and not completed */
-	uint16_t held[VLEASE_MAX_QUEUE_SIZE];
+	struct software_buffer held[SOFTWARE_DEVICE_HOLDS];
+	uint16_t batched;	/**< places of buffers that wait for a batch's used entry */
+	uint16_t n_hidden;	/**< packed: used descriptors without their flags yet */
+	uint16_t hidden[SOFTWARE_DEVICE_HOLDS];
 
 	volatile uint16_t doorbell __rte_cache_aligned; /**< give its address to the driver */
 	uint64_t rung;		/**< software_device_rung() calls that found it rung */
@@ -46,15 +67,18 @@ struct software_device {
 };
 
 /**
- * Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. Then offset
- * and header may be set: both are zero.
+ * Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. Then offset,
+ * header, in_order and shuffle may be set: all are zero.
  */
 void software_device_init(struct software_device *dev, void *ring, uint16_t size);
+
+/** The same, for a packed ring of vlease_packed_ring_bytes(size) bytes. */
+void software_device_init_packed(struct software_device *dev, void *ring, uint16_t size);
 
 /** Whether the driver has rung since the last call. */
 bool software_device_rung(struct software_device *dev);
 
-/** Ask for no doorbells, or for doorbells again (VIRTIO 1.2, 2.7.10). */
+/** Ask for no doorbells, or for doorbells again (VIRTIO 1.2, 2.7.10, 2.8.10). */
 void software_device_suppress(struct software_device *dev, bool suppress);
 
 /** Buffers that the driver has made available and the device has not completed. */
@@ -72,7 +96,13 @@ unsigned int software_device_deliver(struct software_device *dev, const void *fr
 unsigned int software_device_deliver_hidden(struct software_device *dev, const void *frame,
 					    size_t len);
 
-/** Let the driver see the first @p hidden used entries less than all that were written. */
+/**
+ * In order: deliver a frame of one buffer without a used entry of its own. That of the last frame
+ * of the batch stands for all.
+ */
+void software_device_batch(struct software_device *dev, const void *frame, size_t len, bool last);
+
+/** Let the driver see all used entries but the last @p hidden. */
 void software_device_show(struct software_device *dev, uint16_t hidden);
 
 /**
@@ -90,10 +120,13 @@ long software_device_take(struct software_device *dev, void *frame, size_t room)
 /** Complete @p n frames taken with software_device_take(); in their order without shuffle. */
 void software_device_complete(struct software_device *dev, unsigned int n);
 
-/** Write one used entry, whatever it says, and show it. */
+/** Write one used entry for one buffer, whatever it says, and show it. */
 void software_device_use(struct software_device *dev, uint32_t id, uint32_t len);
 
-/** Take the next available id, or -1. */
+/** The same, without showing it. */
+void software_device_write_used(struct software_device *dev, uint32_t id, uint32_t len);
+
+/** Take the next available buffer: dev->popped. Returns its id, or -1. */
 int software_device_pop(struct software_device *dev);
 
 /**

@@ -16,11 +16,11 @@
 
 static uint8_t frame[MAX_FRAME];
 
-/** Write the header of the buffer that is id's. */
+/** Write the header of the buffer that was taken last. */
 static void
-set_num_buffers(struct software_device *dev, uint16_t id, uint16_t num)
+set_num_buffers(struct software_device *dev, uint16_t num)
 {
-	struct vlease_net_hdr *hdr = (void *)(uintptr_t)rte_le_to_cpu_64(dev->desc[id].addr);
+	struct vlease_net_hdr *hdr = dev->popped.at;
 
 	*hdr = (struct vlease_net_hdr){ .num_buffers = rte_cpu_to_le_16(num) };
 }
@@ -48,7 +48,7 @@ rx_id_twice(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 1);
+	set_num_buffers(dev, 1);
 	software_device_use(dev, id, 100);
 	software_device_use(dev, id, 100);
 }
@@ -58,7 +58,7 @@ rx_length_above_the_buffer(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 1);
+	set_num_buffers(dev, 1);
 	software_device_use(dev, id, VLEASE_NET_HDR_SIZE + ROOM + 1);
 }
 
@@ -67,7 +67,7 @@ rx_length_huge(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 1);
+	set_num_buffers(dev, 1);
 	software_device_use(dev, id, UINT32_MAX);
 }
 
@@ -76,7 +76,7 @@ rx_no_whole_header(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 1);
+	set_num_buffers(dev, 1);
 	software_device_use(dev, id, VLEASE_NET_HDR_SIZE - 1);
 }
 
@@ -85,7 +85,7 @@ rx_length_zero(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 1);
+	set_num_buffers(dev, 1);
 	software_device_use(dev, id, 0);
 }
 
@@ -94,7 +94,7 @@ rx_no_buffers(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 0);
+	set_num_buffers(dev, 0);
 	software_device_use(dev, id, 100);
 }
 
@@ -103,7 +103,7 @@ rx_more_buffers_than_the_ring(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, SIZE + 1);
+	set_num_buffers(dev, SIZE + 1);
 	software_device_use(dev, id, 100);
 }
 
@@ -112,9 +112,12 @@ rx_most_buffers(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, UINT16_MAX);
+	set_num_buffers(dev, UINT16_MAX);
 	software_device_use(dev, id, 100);
 }
+
+#define ID_OF_FIRST UINT32_MAX
+#define ID_OF_NEXT (UINT32_MAX - 1)
 
 /** Use n buffers for one frame, the last of which is wrong. */
 static void
@@ -123,19 +126,20 @@ merge(struct software_device *dev, unsigned int n, uint32_t last_id, uint32_t la
 	int id = software_device_pop(dev);
 	unsigned int i;
 
-	set_num_buffers(dev, id, n);
-	dev->used->ring[dev->used_idx++ & dev->mask] =
-		(struct vlease_used_elem){ .id = id, .len = VLEASE_NET_HDR_SIZE + ROOM };
+	set_num_buffers(dev, n);
+	software_device_write_used(dev, id, VLEASE_NET_HDR_SIZE + ROOM);
 	for (i = 1; i < n - 1; i++)
-		dev->used->ring[dev->used_idx++ & dev->mask] = (struct vlease_used_elem){
-			.id = software_device_pop(dev), .len = VLEASE_NET_HDR_SIZE + ROOM };
-	software_device_use(dev, last_id == UINT32_MAX ? (uint32_t)id : last_id, last_len);
+		software_device_write_used(dev, software_device_pop(dev),
+					   VLEASE_NET_HDR_SIZE + ROOM);
+	if (last_id == ID_OF_NEXT)
+		last_id = software_device_pop(dev);
+	software_device_use(dev, last_id == ID_OF_FIRST ? (uint32_t)id : last_id, last_len);
 }
 
 static void
 rx_merged_id_twice(struct software_device *dev)
 {
-	merge(dev, 4, UINT32_MAX, 100);
+	merge(dev, 4, ID_OF_FIRST, 100);
 }
 
 static void
@@ -154,19 +158,19 @@ rx_merged_late_id_out_of_range(struct software_device *dev)
 static void
 rx_merged_length_above_the_buffer(struct software_device *dev)
 {
-	merge(dev, 4, software_device_pop(dev), VLEASE_NET_HDR_SIZE + ROOM + 1);
+	merge(dev, 4, ID_OF_NEXT, VLEASE_NET_HDR_SIZE + ROOM + 1);
 }
 
 static void
 rx_merged_late_length_above_the_buffer(struct software_device *dev)
 {
-	merge(dev, BURST + 10, software_device_pop(dev), VLEASE_NET_HDR_SIZE + ROOM + 1);
+	merge(dev, BURST + 10, ID_OF_NEXT, VLEASE_NET_HDR_SIZE + ROOM + 1);
 }
 
 static void
 rx_merged_length_zero(struct software_device *dev)
 {
-	merge(dev, 4, software_device_pop(dev), 0);
+	merge(dev, 4, ID_OF_NEXT, 0);
 }
 
 static void
@@ -174,9 +178,8 @@ rx_merged_first_without_ethernet_header(struct software_device *dev)
 {
 	int id = software_device_pop(dev);
 
-	set_num_buffers(dev, id, 2);
-	dev->used->ring[dev->used_idx++ & dev->mask] =
-		(struct vlease_used_elem){ .id = id, .len = VLEASE_NET_HDR_SIZE };
+	set_num_buffers(dev, 2);
+	software_device_write_used(dev, id, VLEASE_NET_HDR_SIZE);
 	software_device_use(dev, software_device_pop(dev), 100);
 }
 
@@ -194,36 +197,54 @@ rx_index_back(struct software_device *dev)
 	software_device_show(dev, 0);
 }
 
+/** Where a lie can be told; nothing: in every mode. */
+#define MERGEABLE 1
+#define SPLIT 2
+#define PACKED 4
+#define IN_ORDER 8
+#define ANY_ORDER 16
+/** A split ring used in order: the used index says it all, and no id is looked at. */
+#define IDS 32
+
 struct lie {
 	const char *name;
 	void (*tell)(struct software_device *dev);
 	enum vlease_broken broken;
-	int only;	/* 0: plain and mergeable, 1: mergeable */
+	int only;
 };
 
 #define LIE(name, broken, only) { #name, name, broken, only }
 
+static bool
+can_be_told(const struct lie *lie)
+{
+	int all = (mode->packed ? PACKED : SPLIT) | (mode->in_order ? IN_ORDER : ANY_ORDER) |
+		  (mode->packed || !mode->in_order ? IDS : 0) | MERGEABLE;
+
+	return (lie->only & ~all) == 0;
+}
+
 static const struct lie rx_lies[] = {
 	LIE(rx_id_out_of_range, VLEASE_BROKEN_USED_ID, 0),
 	LIE(rx_id_far_out_of_range, VLEASE_BROKEN_USED_ID, 0),
-	LIE(rx_id_with_high_bits, VLEASE_BROKEN_USED_ID, 0),
+	LIE(rx_id_with_high_bits, VLEASE_BROKEN_USED_ID, SPLIT),
 	LIE(rx_id_twice, VLEASE_BROKEN_USED_ID, 0),
 	LIE(rx_length_above_the_buffer, VLEASE_BROKEN_LENGTH, 0),
 	LIE(rx_length_huge, VLEASE_BROKEN_LENGTH, 0),
 	LIE(rx_no_whole_header, VLEASE_BROKEN_LENGTH, 0),
 	LIE(rx_length_zero, VLEASE_BROKEN_LENGTH, 0),
-	LIE(rx_no_buffers, VLEASE_BROKEN_NUM_BUFFERS, 1),
-	LIE(rx_more_buffers_than_the_ring, VLEASE_BROKEN_NUM_BUFFERS, 1),
-	LIE(rx_most_buffers, VLEASE_BROKEN_NUM_BUFFERS, 1),
-	LIE(rx_merged_id_twice, VLEASE_BROKEN_USED_ID, 1),
-	LIE(rx_merged_id_out_of_range, VLEASE_BROKEN_USED_ID, 1),
-	LIE(rx_merged_late_id_out_of_range, VLEASE_BROKEN_USED_ID, 1),
-	LIE(rx_merged_length_above_the_buffer, VLEASE_BROKEN_LENGTH, 1),
-	LIE(rx_merged_late_length_above_the_buffer, VLEASE_BROKEN_LENGTH, 1),
-	LIE(rx_merged_length_zero, VLEASE_BROKEN_LENGTH, 1),
-	LIE(rx_merged_first_without_ethernet_header, VLEASE_BROKEN_LENGTH, 1),
-	LIE(rx_index_ahead, VLEASE_BROKEN_USED_IDX, 0),
-	LIE(rx_index_back, VLEASE_BROKEN_USED_IDX, 0),
+	LIE(rx_no_buffers, VLEASE_BROKEN_NUM_BUFFERS, MERGEABLE),
+	LIE(rx_more_buffers_than_the_ring, VLEASE_BROKEN_NUM_BUFFERS, MERGEABLE),
+	LIE(rx_most_buffers, VLEASE_BROKEN_NUM_BUFFERS, MERGEABLE),
+	LIE(rx_merged_id_twice, VLEASE_BROKEN_USED_ID, MERGEABLE),
+	LIE(rx_merged_id_out_of_range, VLEASE_BROKEN_USED_ID, MERGEABLE),
+	LIE(rx_merged_late_id_out_of_range, VLEASE_BROKEN_USED_ID, MERGEABLE),
+	LIE(rx_merged_length_above_the_buffer, VLEASE_BROKEN_LENGTH, MERGEABLE),
+	LIE(rx_merged_late_length_above_the_buffer, VLEASE_BROKEN_LENGTH, MERGEABLE),
+	LIE(rx_merged_length_zero, VLEASE_BROKEN_LENGTH, MERGEABLE),
+	LIE(rx_merged_first_without_ethernet_header, VLEASE_BROKEN_LENGTH, MERGEABLE),
+	LIE(rx_index_ahead, VLEASE_BROKEN_USED_IDX, SPLIT),
+	LIE(rx_index_back, VLEASE_BROKEN_USED_IDX, SPLIT),
 };
 
 /** Deliver honest frames, then the lie, then an honest one again that must not be seen. */
@@ -290,8 +311,10 @@ lies_break_a_receive_queue(void **state)
 	unsigned int i, honest;
 
 	for (i = 0; i < RTE_DIM(rx_lies); i++) {
+		if (!can_be_told(&rx_lies[i]))
+			continue;
 		for (honest = 0; honest <= 5; honest += 5) {
-			if (!rx_lies[i].only)
+			if (!(rx_lies[i].only & MERGEABLE))
 				tell_rx(&rx_lies[i], false, honest);
 			tell_rx(&rx_lies[i], true, honest);
 		}
@@ -341,8 +364,7 @@ tx_chain_twice(struct software_device *dev)
 static void
 tx_id_inside_a_chain(struct software_device *dev)
 {
-	software_device_pop(dev);
-	software_device_use(dev, dev->desc[software_device_pop(dev)].next, 0);
+	software_device_use(dev, 2, 0);
 }
 
 static void
@@ -376,24 +398,32 @@ tx_chain_into_another_frame(struct software_device *dev)
 	software_device_use(dev, id, 0);
 }
 
+/** In order, the id of a batch's last frame: one of which nothing was sent. */
+static void
+tx_batch_of_too_many(struct software_device *dev)
+{
+	software_device_use(dev, 7, 0);
+}
+
 static void
 tx_index_ahead(struct software_device *dev)
 {
-	dev->used_idx += 5;
+	dev->used_idx += SIZE + 1;
 	software_device_show(dev, 0);
 }
 
 static const struct lie tx_lies[] = {
-	LIE(tx_id_out_of_range, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_id_far_out_of_range, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_id_never_sent, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_id_twice, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_chain_twice, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_id_inside_a_chain, VLEASE_BROKEN_USED_ID, 0),
-	LIE(tx_chain_into_a_circle, VLEASE_BROKEN_CHAIN, 0),
-	LIE(tx_chain_out_of_range, VLEASE_BROKEN_CHAIN, 0),
-	LIE(tx_chain_into_another_frame, VLEASE_BROKEN_CHAIN, 0),
-	LIE(tx_index_ahead, VLEASE_BROKEN_USED_IDX, 0),
+	LIE(tx_id_out_of_range, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_id_far_out_of_range, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_id_never_sent, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_id_twice, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_chain_twice, VLEASE_BROKEN_USED_ID, ANY_ORDER),
+	LIE(tx_id_inside_a_chain, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_batch_of_too_many, VLEASE_BROKEN_USED_ID, IDS),
+	LIE(tx_chain_into_a_circle, VLEASE_BROKEN_CHAIN, SPLIT | ANY_ORDER),
+	LIE(tx_chain_out_of_range, VLEASE_BROKEN_CHAIN, SPLIT | ANY_ORDER),
+	LIE(tx_chain_into_another_frame, VLEASE_BROKEN_CHAIN, SPLIT | ANY_ORDER),
+	LIE(tx_index_ahead, VLEASE_BROKEN_USED_IDX, SPLIT),
 };
 
 static unsigned int
@@ -406,7 +436,7 @@ send_four(struct tx *tx, const struct pool *pool)
 		frame_mbuf(pool, 4, 60, 3),
 	};
 
-	return vlease_xmit_pkts(tx->q, m, 4);
+	return tx->burst(tx->q, m, 4);
 }
 
 static void
@@ -429,7 +459,7 @@ tell_tx(const struct lie *lie)
 
 	assert_int_equal(vlease_txq_complete(tx.q), 0);
 	m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 0);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m, 1), 0);
+	assert_int_equal(tx.burst(tx.q, &m, 1), 0);
 	assert_int_equal(tx.q->stats.errors, 1);
 	rte_pktmbuf_free(m);
 	reset_tx(&tx);
@@ -447,7 +477,8 @@ lies_break_a_transmit_queue(void **state)
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(tx_lies); i++)
-		tell_tx(&tx_lies[i]);
+		if (can_be_told(&tx_lies[i]))
+			tell_tx(&tx_lies[i]);
 }
 
 /** The lie is also seen when a burst comes across it. */
@@ -462,15 +493,40 @@ sending_stops_at_a_lie(void **state)
 	make_tx(&tx, 16);
 	for (i = 0; i < BURST; i++)
 		m[i] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, BURST), 16);
-	software_device_use(&tx.device, 77, 0);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m[16], 16), 0);
-	assert_int_equal(tx.q->broken, VLEASE_BROKEN_USED_ID);
+	assert_int_equal(tx.burst(tx.q, m, BURST), 16);
+	if (mode->packed || !mode->in_order)
+		software_device_use(&tx.device, 77, 0);
+	else
+		tx_index_ahead(&tx.device);
+	assert_int_equal(tx.burst(tx.q, &m[16], 16), 0);
+	assert_int_not_equal(tx.q->broken, VLEASE_INTACT);
 	rte_pktmbuf_free_bulk(&m[16], 16);
 	assert_int_equal(reset_tx(&tx), 16);
 	free_tx(&tx);
 	assert_conserved(&pool);
 	free_pool(&pool);
+}
+
+/**
+ * Whatever a device can write to a ring. A length fits a buffer, since the device itself may take
+ * the descriptor for an available one.
+ */
+static void
+scribble(struct software_device *dev)
+{
+	uint16_t at = draw_below(SIZE), flags = draw_below(UINT16_MAX);
+
+	if (dev->event == NULL) {
+		dev->used_idx += draw_below(UINT16_MAX);
+		return;
+	}
+	if (draw_below(2))
+		dev->packed_desc[at].id = rte_cpu_to_le_16(draw_below(SIZE + 2));
+	dev->packed_desc[at].len = rte_cpu_to_le_32(64 + draw_below(ROOM - 64));
+	if (draw_below(2))
+		dev->packed_desc[at].flags = rte_cpu_to_le_16(flags);
+	if (draw_below(8) == 0)
+		dev->event->flags = rte_cpu_to_le_16(flags);
 }
 
 /** Anything at all in what the device writes, honest frames between it. */
@@ -495,13 +551,13 @@ noise_on_a_receive_queue(bool mergeable)
 			id = software_device_pop(&rx.device);
 			if (id < 0)
 				break;
-			set_num_buffers(&rx.device, id, draw_below(8) ? draw_below(4) :
+			set_num_buffers(&rx.device, draw_below(8) ? draw_below(4) :
 					draw_below(UINT16_MAX));
 			software_device_use(&rx.device, id, draw_below(700));
 			break;
 		case 2:
 			if (draw_below(20) == 0)
-				rx.device.used_idx += draw_below(UINT16_MAX);
+				scribble(&rx.device);
 			break;
 		default:
 			software_device_deliver(&rx.device, frame, 60 + draw_below(3000));
@@ -512,14 +568,15 @@ noise_on_a_receive_queue(bool mergeable)
 			rte_mbuf_sanity_check(m[n], 1);
 			rte_pktmbuf_free(m[n]);
 		}
-		if (rx.q->broken) {
-			broken++;
+		/* Over a packed ring, a device that lost its place may just stand still. */
+		if (rx.q->broken || draw_below(100) == 0) {
+			broken += rx.q->broken != VLEASE_INTACT;
 			reset_rx(&rx);
 			assert_int_equal(free_mbufs(&pool), pool.size);
 			assert_int_equal(double_frees(&pool), 0);
 		}
 	}
-	assert_true(broken > 1000);
+	assert_true(broken > 100);
 	free_rx(&rx);
 	assert_conserved(&pool);
 	free_pool(&pool);
@@ -545,28 +602,28 @@ noise_does_no_harm_to_sending(void **state)
 	for (round = 0; round < 200000; round++) {
 		m = draw_below(3) ? frame_mbuf(&pool, 4 * draw_below(8), 60, 0) :
 		    frame_chain(&pool, 1 + draw_below(6), 100, 0);
-		if (vlease_xmit_pkts(tx.q, &m, 1) == 0)
+		if (tx.burst(tx.q, &m, 1) == 0)
 			rte_pktmbuf_free(m);
 		if (draw_below(100) == 0)
 			software_device_use(&tx.device, draw_below(SIZE + 2), 0);
-		if (draw_below(500) == 0)
+		if (!mode->packed && draw_below(500) == 0)
 			tx.device.desc[draw_below(SIZE)].next = draw_below(SIZE + 2);
-		if (draw_below(1000) == 0)
-			tx.device.used_idx += draw_below(UINT16_MAX);
+		if (draw_below(mode->packed ? 50 : 1000) == 0)
+			scribble(&tx.device);
 		if (tx.device.n_held < SIZE && draw_below(3))
 			software_device_take(&tx.device, NULL, 0);
 		if (draw_below(4) == 0)
 			software_device_complete(&tx.device, draw_below(8));
 		vlease_txq_complete(tx.q);
-		if (tx.q->broken) {
-			broken++;
+		if (tx.q->broken || draw_below(300) == 0) {
+			broken += tx.q->broken != VLEASE_INTACT;
 			reset_tx(&tx);
 			tx.device.shuffle = 5;
 			assert_int_equal(free_mbufs(&pool), pool.size);
 			assert_int_equal(double_frees(&pool), 0);
 		}
 	}
-	assert_true(broken > 1000);
+	assert_true(broken > 100);
 	free_tx(&tx);
 	assert_conserved(&pool);
 	free_pool(&pool);
@@ -584,5 +641,5 @@ main(int argc, char **argv)
 	};
 
 	start_eal(argv[0]);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_all_modes(tests);
 }

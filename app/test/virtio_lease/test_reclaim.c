@@ -101,7 +101,7 @@ pending_frames_come_back(void **state)
 		m[1] = frame_chain(&pool, 1 + draw_below(8), 500, 0);
 		m[2] = rte_pktmbuf_clone(direct, pool.mempool);
 		rte_pktmbuf_free(direct);
-		assert_int_equal(vlease_xmit_pkts(tx.q, m, 3), 3);
+		assert_int_equal(tx.burst(tx.q, m, 3), 3);
 		if (draw_below(2))
 			software_device_drain(&tx.device, 3);
 		if (draw_below(2))
@@ -136,14 +136,14 @@ references_are_counted(void **state)
 	rte_mbuf_refcnt_update(m, 2);
 	for (i = 0; i < 3; i++)
 		thrice[i] = m;
-	assert_int_equal(vlease_xmit_pkts(tx.q, thrice, 3), 3);
+	assert_int_equal(tx.burst(tx.q, thrice, 3), 3);
 	assert_int_equal(reset_tx(&tx), 3);
 	assert_conserved(&pool);
 
 	/* Entries that the references do not cover are a lie. */
 	m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 0);
 	rte_mbuf_refcnt_update(m, 2);
-	assert_int_equal(vlease_xmit_pkts(tx.q, thrice, 3), 3);
+	assert_int_equal(tx.burst(tx.q, thrice, 3), 3);
 	rte_mbuf_refcnt_set(m, 1);
 	assert_int_equal(reset_tx(&tx), 1);
 	assert_conserved(&pool);
@@ -173,7 +173,7 @@ external_buffers_stay_behind(void **state)
 	info = rte_pktmbuf_ext_shinfo_init_helper(buffer, &len, call_of_the_dead, NULL);
 	rte_pktmbuf_attach_extbuf(m, buffer, (uintptr_t)buffer, len, info);
 	rte_pktmbuf_append(m, 100);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m, 1), 1);
+	assert_int_equal(tx.burst(tx.q, &m, 1), 1);
 	assert_int_equal(reset_tx(&tx), 1);
 	assert_conserved(&pool);
 	/* It is whole again. */
@@ -242,7 +242,7 @@ rx_owner_may_leave_anything(void **state)
 		free_before = free_mbufs(&pool);
 		memset(is_named, 0, sizeof(is_named));
 		fill_with_noise(rx.q, vlease_rxq_bytes(SIZE));
-		fill_with_noise(rx.config.ring, vlease_ring_bytes(SIZE));
+		fill_with_noise(rx.config.ring, ring_bytes(SIZE));
 		for (i = 0; i < SIZE; i++) {
 			uint32_t which = draw_below(16);
 
@@ -295,7 +295,7 @@ tx_owner_may_leave_anything(void **state)
 		held[4]->shinfo = (void *)false_pointer(&pool, &other, held[0]);
 		free_before = free_mbufs(&pool) + free_mbufs(&other);
 		fill_with_noise(tx.q, vlease_txq_bytes(SIZE));
-		fill_with_noise(tx.config.ring, vlease_ring_bytes(SIZE));
+		fill_with_noise(tx.config.ring, ring_bytes(SIZE));
 		for (i = 0; i < SIZE; i++) {
 			uint32_t which = draw_below(16);
 
@@ -331,5 +331,5 @@ main(int argc, char **argv)
 	};
 
 	start_eal(argv[0]);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_all_modes(tests);
 }

@@ -426,7 +426,58 @@ ring_layout_is_the_specification_s(void **state)
 		assert_true(vlease_header_offset(size) >= vlease_used_offset(size) + 6 + 8 * size);
 		assert_int_equal(vlease_header_offset(size) % 64, 0);
 		assert_true(vlease_ring_bytes(size) >= vlease_header_offset(size) + 12);
+
+		assert_true(vlease_packed_driver_offset(size) >= 16 * size);
+		assert_int_equal(vlease_packed_driver_offset(size) % 64, 0);
+		assert_int_equal(vlease_packed_device_offset(size) % 64, 0);
+		assert_true(vlease_packed_device_offset(size) >=
+			    vlease_packed_driver_offset(size) + 4);
+		assert_true(vlease_packed_header_offset(size) >=
+			    vlease_packed_device_offset(size) + 4);
+		assert_true(vlease_packed_ring_bytes(size) >=
+			    vlease_packed_header_offset(size) + 12);
 	}
+	assert_int_equal(sizeof(struct vlease_packed_desc), 16);
+	assert_int_equal(offsetof(struct vlease_packed_desc, len), 8);
+	assert_int_equal(offsetof(struct vlease_packed_desc, id), 12);
+	assert_int_equal(offsetof(struct vlease_packed_desc, flags), 14);
+}
+
+/** Used in order, with one used entry for a batch: the buffers in front of its last were filled. */
+static void
+batch_has_one_used_entry(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 256, 0, ROOM);
+	const size_t len = ROOM;
+	struct rte_mbuf *m[BURST];
+	unsigned int round, i, n;
+	struct rx rx;
+
+	if (!mode->in_order)
+		return;
+	make_rx(&rx, 64, &pool, false);
+	start(&rx);
+	assert_int_equal(rx.q->buf_len, VLEASE_NET_HDR_SIZE + len);
+	for (round = 0; round < 200; round++) {
+		n = 1 + round % BURST;
+		for (i = 0; i < n; i++) {
+			make_frame(frame, i < n - 1 ? len : 60, i);
+			software_device_batch(&rx.device, frame, i < n - 1 ? len : 60, i == n - 1);
+		}
+		for (i = 0; i < n;) {
+			uint16_t got = rx.burst(rx.q, m, BURST), at;
+
+			assert_true(got > 0);
+			for (at = 0; at < got; at++, i++)
+				assert_frame(m[at], i < n - 1 ? len : 60, i);
+			rte_pktmbuf_free_bulk(m, got);
+		}
+		assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+	}
+	assert_int_equal(rx.q->broken, 0);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
 }
 
 static void
@@ -478,10 +529,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(doorbell_is_rung_once_a_refill),
 		cmocka_unit_test(first_doorbell_is_rung_in_any_case),
 		cmocka_unit_test(pinned_buffers_are_received_into),
+		cmocka_unit_test(batch_has_one_used_entry),
 		cmocka_unit_test(ring_layout_is_the_specification_s),
 		cmocka_unit_test(wrong_configurations_are_refused),
 	};
 
 	start_eal(argv[0]);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_all_modes(tests);
 }

@@ -17,7 +17,7 @@
 static void
 send(struct tx *tx, struct rte_mbuf *m)
 {
-	assert_int_equal(vlease_xmit_pkts(tx->q, &m, 1), 1);
+	assert_int_equal(tx->burst(tx->q, &m, 1), 1);
 }
 
 /** Take the next frame and compare it. */
@@ -197,7 +197,7 @@ shared_mbuf_is_sent_twice(void **state)
 
 	make_tx(&tx, 64);
 	rte_mbuf_refcnt_update(m, 1);
-	assert_int_equal(vlease_xmit_pkts(tx.q, both, 2), 2);
+	assert_int_equal(tx.burst(tx.q, both, 2), 2);
 	expect(&tx, 100, 1);
 	expect(&tx, 100, 1);
 	software_device_complete(&tx.device, 1);
@@ -235,7 +235,7 @@ mix(uint16_t size, uint32_t shuffle, unsigned int cache)
 						  RTE_PKTMBUF_HEADROOM, len, sent + i);
 			lens[(sent + i) % RTE_DIM(lens)] = len;
 		}
-		i = vlease_xmit_pkts(tx.q, m, n);
+		i = tx.burst(tx.q, m, n);
 		assert_int_equal(tx.q->broken, 0);
 		sent += i;
 		rte_pktmbuf_free_bulk(&m[i], n - i);
@@ -281,16 +281,16 @@ full_ring_takes_what_fits(void **state)
 	make_tx(&tx, 64);
 	for (i = 0; i < 100; i++)
 		m[i] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, 100), 64);
+	assert_int_equal(tx.burst(tx.q, m, 100), 64);
 	assert_int_equal(tx.q->stats.full, 1);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m[64], 36), 0);
+	assert_int_equal(tx.burst(tx.q, &m[64], 36), 0);
 	assert_int_equal(tx.q->stats.full, 2);
 	for (i = 0; i < 64; i++)
 		expect(&tx, 60, i);
 	software_device_complete(&tx.device, 10);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m[64], 36), 10);
+	assert_int_equal(tx.burst(tx.q, &m[64], 36), 10);
 	software_device_complete(&tx.device, 54);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m[74], 26), 26);
+	assert_int_equal(tx.burst(tx.q, &m[74], 26), 26);
 	for (i = 64; i < 100; i++)
 		expect(&tx, 60, i);
 	finish(&tx, &pool);
@@ -330,7 +330,7 @@ impossible_frames_are_dropped(void **state)
 	m[3]->nb_segs = 2;
 	m[4] = frame_mbuf(&pool, 3, 0, 4);
 	m[5] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 5);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, 6), 6);
+	assert_int_equal(tx.burst(tx.q, m, 6), 6);
 	assert_int_equal(tx.q->stats.errors, 4);
 	assert_int_equal(tx.q->stats.packets, 2);
 	assert_int_equal(free_mbufs(&pool), pool.size - 2);
@@ -341,12 +341,12 @@ impossible_frames_are_dropped(void **state)
 	/* 64 segments fit a ring of 64; with a header of their own they do not. */
 	m[0] = frame_chain(&pool, 64, 1000, 6);
 	software_device_complete(&tx.device, 2);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, 1), 1);
+	assert_int_equal(tx.burst(tx.q, m, 1), 1);
 	expect(&tx, 1000, 6);
 	m[0] = frame_chain(&pool, 64, 1000, 6);
 	rte_mbuf_refcnt_update(m[0], 1);
 	software_device_complete(&tx.device, 1);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, 1), 1);
+	assert_int_equal(tx.burst(tx.q, m, 1), 1);
 	assert_int_equal(tx.q->stats.errors, 5);
 	rte_mbuf_refcnt_update(m[0], -1);
 	m[0]->next = NULL;
@@ -364,9 +364,9 @@ no_doorbell_no_burst(void **state)
 
 	make_tx(&tx, 64);
 	vlease_set_doorbell(SLOT, NULL);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m, 1), 0);
+	assert_int_equal(tx.burst(tx.q, &m, 1), 0);
 	assert_int_equal(doorbell_requests(), 1);
-	assert_int_equal(vlease_xmit_pkts(tx.q, &m, 1), 0);
+	assert_int_equal(tx.burst(tx.q, &m, 1), 0);
 	assert_int_equal(doorbell_requests(), 1);
 	assert_int_equal(software_device_available(&tx.device), 0);
 	vlease_set_doorbell(SLOT, &tx.device.doorbell);
@@ -389,7 +389,7 @@ doorbell_is_rung_once_a_burst(void **state)
 		for (i = 0; i < BURST; i++)
 			m[i] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i);
 		software_device_suppress(&tx.device, round >= 5);
-		assert_int_equal(vlease_xmit_pkts(tx.q, m, BURST), BURST);
+		assert_int_equal(tx.burst(tx.q, m, BURST), BURST);
 		assert_int_equal(software_device_rung(&tx.device), round < 5);
 		for (i = 0; i < BURST; i++)
 			expect(&tx, 60, i);
@@ -400,7 +400,7 @@ doorbell_is_rung_once_a_burst(void **state)
 	assert_int_equal(tx.q->stats.suppressed, 5);
 	/* Nothing sent, nothing rung. */
 	software_device_suppress(&tx.device, false);
-	assert_int_equal(vlease_xmit_pkts(tx.q, m, 0), 0);
+	assert_int_equal(tx.burst(tx.q, m, 0), 0);
 	assert_false(software_device_rung(&tx.device));
 	finish(&tx, &pool);
 }
@@ -454,5 +454,5 @@ main(int argc, char **argv)
 	};
 
 	start_eal(argv[0]);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_in_all_modes(tests);
 }

@@ -31,6 +31,19 @@ mark_free(struct ownership *o, uint32_t id, uint16_t size)
 	o->n_free++;
 }
 
+/** Mark the free ids of a FIFO: n from head on, or, in order, those places themselves. */
+static void
+mark_fifo(struct ownership *o, const uint16_t *ids, uint16_t head, uint16_t n,
+	  const struct vlease_queue_config *c)
+{
+	uint16_t i, at;
+
+	for (i = 0; i < RTE_MIN(n, c->size); i++) {
+		at = (uint16_t)(head + i) & (c->size - 1);
+		mark_free(o, c->in_order ? at : ids[at], c->size);
+	}
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -93,17 +106,18 @@ pool_holds(struct rte_mempool *pool, uintptr_t object)
 int
 vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
-	struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
+	const struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
+	const uint16_t *ids = c->packed ? (const uint16_t *)&q->slots[c->size] : avail->ring;
 	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
-	uint16_t head = q->free_head, nfree = (uint16_t)(c->size - vlease_rxq_posted(q)), i;
+	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
 	struct ownership *o = ownership_new(c->size);
 	struct rte_mbuf *m;
+	unsigned int i;
 	int freed = 0;
 
 	if (o == NULL)
 		return -ENOMEM;
-	for (i = 0; i < RTE_MIN(nfree, c->size); i++, head++)
-		mark_free(o, rte_le_to_cpu_16(avail->ring[head & (c->size - 1)]), c->size);
+	mark_fifo(o, ids, q->free_head, nfree, c);
 	collect(o, q->slots, c->size, nfree);
 	for (i = 0; i < o->n; i++) {
 		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
@@ -182,18 +196,16 @@ free_segment(struct rte_mbuf *m)
 int
 vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 {
-	const uint16_t *free_ids = (const uint16_t *)&q->slots[c->size];
-	uint16_t head = q->free_head, nfree = (uint16_t)(q->free_tail - head), i;
+	uint16_t nfree = (uint16_t)(q->free_tail - q->free_head);
 	struct ownership *o = ownership_new(c->size);
 	struct rte_mempool *hint = NULL;
-	unsigned int left = 0;
+	unsigned int i, left = 0;
 	struct rte_mbuf *m;
 	int freed = 0;
 
 	if (o == NULL)
 		return -ENOMEM;
-	for (i = 0; i < RTE_MIN(nfree, c->size); i++, head++)
-		mark_free(o, free_ids[head & (c->size - 1)], c->size);
+	mark_fifo(o, (const uint16_t *)&q->slots[c->size], q->free_head, nfree, c);
 	collect(o, q->slots, c->size, nfree);
 	for (i = 0; i < o->n; i++) {
 		m = find_mbuf(o->mbufs[i], hint);

@@ -159,6 +159,19 @@ vlease_load_used_len(const struct vlease_used *used, uint16_t slot)
 	return rte_le_to_cpu_32(__atomic_load_n(&used->ring[slot].len, __ATOMIC_RELAXED));
 }
 
+/**
+ * Write a used entry that the device has left out, of a batch that it has used in order. The
+ * device does not read them, and writes here again when this buffer was made available again.
+ */
+static inline void
+vlease_write_used(const struct vlease_used *used, uint16_t slot, uint32_t id, uint32_t len)
+{
+	struct vlease_used_elem *elem = (struct vlease_used_elem *)(uintptr_t)&used->ring[slot];
+
+	elem->id = rte_cpu_to_le_32(id);
+	elem->len = rte_cpu_to_le_32(len);
+}
+
 /** Rule 3: does the device want a doorbell for what vlease_store_avail_idx() has shown it? */
 static inline int
 vlease_wants_doorbell(const struct vlease_used *used)

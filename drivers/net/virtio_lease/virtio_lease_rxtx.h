@@ -6,8 +6,8 @@
 
 /**
  * @file
- * Receive and transmit queues over a split virtqueue. They know memory and a doorbell; what
- * carries them to the device is not their business.
+ * Receive and transmit queues over a split or a packed virtqueue. They know memory and a doorbell;
+ * what carries them to the device is not their business.
  *
  * A queue is a struct in memory that processes share. It holds pointers into that memory, which
  * all processes map at the same address, and none that belong to one process. One process uses a
@@ -18,7 +18,8 @@
  *
  * - A descriptor id is either free or the queue's. The free ids stand in a FIFO, and two counters
  *   say which of its slots hold them. An id that is not there is the queue's, and so is the mbuf
- *   in its slot of slots[].
+ *   in its slot of slots[]. With VIRTIO_F_IN_ORDER slot and id are the same, and there is no
+ *   FIFO but the counters.
  * - Taking ids out of the FIFO is one store (free_head), made when the mbufs stand in their slots
  *   and before the device can see the descriptors.
  * - Giving ids back is one store (Rx: used_cons, Tx: free_tail), made before the mbufs go to the
@@ -31,23 +32,35 @@
  * Low bits of a slot, free because an mbuf is aligned to a cache line:
  */
 
-/** Not with the device: a used entry must not name this id. The pointer remains (see above). */
+/**
+ * Not with the device: a used entry must not name this id. The pointer remains (see above). In
+ * order nothing needs to be marked: which ids are with the device follows from the counters.
+ */
 #define VLEASE_SLOT_IDLE ((uintptr_t)1)
 /** Tx: not the first descriptor of a frame, so a used entry must not name it. */
 #define VLEASE_SLOT_INNER ((uintptr_t)2)
-/** Tx: the frame goes on in the descriptor's next. */
+/** Tx: the frame goes on in another descriptor. */
 #define VLEASE_SLOT_MORE ((uintptr_t)4)
 /** Tx: the mbuf is shared, attached or of another pool: freeing it must look at it. */
 #define VLEASE_SLOT_FOREIGN ((uintptr_t)8)
 #define VLEASE_SLOT_BITS ((uintptr_t)15)
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #include "virtio_lease_doorbell.h"
 #include "virtio_lease_ring.h"
+#include "virtio_lease_ring_packed.h"
+
+/** A shorter frame has no complete Ethernet header; Linux and net_virtio drop it as well. */
+#define VLEASE_RX_MIN_LEN (VLEASE_NET_HDR_SIZE + RTE_ETHER_HDR_LEN)
+
+/** Where a buffer starts: the data of a frame's first buffer then begins behind the headroom. */
+#define VLEASE_RX_DATA_OFF (RTE_PKTMBUF_HEADROOM - VLEASE_NET_HDR_SIZE)
 
 /** Why a queue was given up: what the device did that no device may do. */
 enum vlease_broken {
@@ -61,7 +74,7 @@ enum vlease_broken {
 
 /** What a queue is made of. The maker keeps it in its own memory: reclaim trusts nothing else. */
 struct vlease_queue_config {
-	void *ring;		/**< vlease_ring_bytes(size) bytes, aligned to a cache line */
+	void *ring;		/**< vlease_queue_ring_bytes() bytes, aligned to a cache line */
 	rte_iova_t ring_iova;	/**< the same for the device */
 	struct rte_mempool *pool; /**< Rx only: where buffers come from; one data room for all */
 	uint16_t size;		/**< descriptors: a power of two, at most 32768 */
@@ -72,6 +85,8 @@ struct vlease_queue_config {
 	 * that trigger a collection. 0: a default; at most size.
 	 */
 	uint16_t free_thresh;
+	bool packed;		/**< VIRTIO_F_RING_PACKED is negotiated */
+	bool in_order;		/**< VIRTIO_F_IN_ORDER is negotiated */
 };
 
 /** Counters of a receive queue. Written by the owner only, never reset by this code. */
@@ -87,9 +102,18 @@ struct vlease_rx_stats {
 /** Receive queue. */
 struct vlease_rxq {
 	/* Constant while the queue lives. */
-	struct vlease_desc *desc;
-	struct vlease_avail *avail;
-	const struct vlease_used *used;
+	union {
+		struct vlease_desc *desc;
+		struct vlease_packed_desc *packed_desc;
+	};
+	union {
+		struct vlease_avail *avail;
+		uint16_t *free_ids;	/**< packed: behind slots[] */
+	};
+	union {
+		const struct vlease_used *used;
+		const struct vlease_packed_event *device_event;
+	};
 	struct rte_mempool *pool;
 	uint64_t rearm;		/**< rearm_data of a fresh mbuf */
 	uint64_t ol_flags;	/**< of a fresh mbuf: only what says where its buffer is */
@@ -109,15 +133,18 @@ struct vlease_rxq {
 	 * Changed by every burst. The FIFO of free ids is the avail ring itself: the slots from
 	 * free_head, which is the avail index, up to used_cons + size. One used entry frees one
 	 * id, so the device's place in the used ring is also the end of the FIFO, and a device
-	 * that uses buffers in order leaves all slots as they are.
+	 * that uses buffers in order leaves all slots as they are. Packed, the FIFO is free_ids:
+	 * the ring itself, where the same ids stand, is the device's to write.
 	 */
 	uint16_t free_head __rte_cache_aligned;
 	uint16_t used_cons;
 	uint8_t rung;		/**< whether the device has had a doorbell since the reset */
 	uint8_t broken;		/**< enum vlease_broken */
+	bool packed;		/* constant; here is room for them */
+	bool in_order;
 	struct vlease_rx_stats stats;
 
-	/** The mbuf of each id. */
+	/** The mbuf of each id; behind them, packed, the FIFO of ids. */
 	uintptr_t slots[] __rte_cache_aligned;
 };
 
@@ -134,10 +161,19 @@ struct vlease_tx_stats {
 /** Transmit queue. */
 struct vlease_txq {
 	/* Constant while the queue lives. */
-	struct vlease_desc *desc;
-	struct vlease_avail *avail;
-	const struct vlease_used *used;
-	uint16_t *free_ids;	/**< behind slots[] */
+	union {
+		struct vlease_desc *desc;
+		struct vlease_packed_desc *packed_desc;
+	};
+	union {
+		struct vlease_avail *avail;
+		uint16_t *next_ids;	/**< packed: what desc->next is else; behind free_ids[] */
+	};
+	union {
+		const struct vlease_used *used;
+		const struct vlease_packed_event *device_event;
+	};
+	uint16_t *free_ids;	/**< behind slots[]; not used in order */
 	rte_iova_t header_iova;	/**< the header of all zeroes */
 	/**
 	 * Of all mbufs in slots without VLEASE_SLOT_FOREIGN: they were direct, unshared and of
@@ -150,18 +186,30 @@ struct vlease_txq {
 	uint16_t mask;
 	uint16_t free_thresh;
 	uint16_t vq_index;
+	bool packed;
+	bool in_order;
 
-	/** Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail. */
+	/**
+	 * Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail.
+	 * Packed, these are the driver's and, a ring ahead, the device's place in the ring too.
+	 */
 	uint16_t free_head __rte_cache_aligned;
 	uint16_t free_tail;
-	uint16_t avail_idx;	/**< frames made available */
-	uint16_t used_cons;	/**< frames completed */
+	uint16_t avail_idx;	/**< split: frames made available */
+	uint16_t used_cons;	/**< split: frames completed */
 	uint8_t rung;
 	uint8_t broken;
 	struct vlease_tx_stats stats;
 
 	uintptr_t slots[] __rte_cache_aligned;
 };
+
+/** Bytes of ring memory that a queue takes, aligned to a cache line. */
+static inline size_t
+vlease_queue_ring_bytes(uint16_t size, bool packed)
+{
+	return packed ? vlease_packed_ring_bytes(size) : vlease_ring_bytes(size);
+}
 
 /** Bytes of shared memory that a queue takes, aligned to a cache line. */
 size_t vlease_rxq_bytes(uint16_t size);
@@ -232,17 +280,45 @@ vlease_txq_pending(const struct vlease_txq *q)
  */
 unsigned int vlease_txq_complete(struct vlease_txq *q);
 
+/** The same, for a queue of one layout that is not broken. */
+unsigned int vlease_split_complete(struct vlease_txq *q);
+unsigned int vlease_packed_complete(struct vlease_txq *q);
+
 /**
  * Burst functions (eth_rx_burst_t, eth_tx_burst_t). Without a doorbell they ask for one and
  * return 0; on a broken queue they return 0.
  *
- * vlease_recv_pkts: VIRTIO_NET_F_MRG_RXBUF not negotiated, one buffer a frame.
- * vlease_recv_mergeable_pkts: negotiated, num_buffers buffers a frame (VIRTIO 1.2, 5.1.6.4).
- * vlease_xmit_pkts: multi-segment; takes and drops frames that no chain can hold.
+ * vlease_recv_*pkts: VIRTIO_NET_F_MRG_RXBUF not negotiated, one buffer a frame.
+ * vlease_recv_*mergeable_pkts: negotiated, num_buffers buffers a frame (VIRTIO 1.2, 5.1.6.4).
+ * vlease_xmit_*pkts: multi-segment; takes and drops frames that no chain can hold.
+ *
+ * With packed in their name they are for VIRTIO_F_RING_PACKED, with in_order for
+ * VIRTIO_F_IN_ORDER, and each for queues that were made so.
  */
+typedef uint16_t (*vlease_burst_t)(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+
 uint16_t vlease_recv_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
 uint16_t vlease_recv_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					     uint16_t nb_pkts);
+uint16_t vlease_recv_packed_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_packed_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					   uint16_t nb_pkts);
+uint16_t vlease_recv_packed_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					  uint16_t nb_pkts);
+uint16_t vlease_recv_packed_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+						    uint16_t nb_pkts);
+
 uint16_t vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					  uint16_t nb_pkts);
+
+/** The burst function for what was negotiated. */
+vlease_burst_t vlease_rx_burst(bool packed, bool in_order, bool mergeable);
+vlease_burst_t vlease_tx_burst(bool packed, bool in_order);
 
 /** Text for a log line or a statistic; never NULL. */
 const char *vlease_broken_text(unsigned int broken);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_RX_H
+#define VIRTIO_LEASE_RX_H
+
+/**
+ * @file
+ * Receiving, whatever the layout of the ring. Each layout's source defines the few functions
+ * declared first, and makes burst functions of rx_burst() and rx_burst_mergeable(). All of it is
+ * folded into them: in_order is a constant wherever frames pass.
+ */
+
+#include <assert.h>
+
+#include <rte_prefetch.h>
+
+#include "virtio_lease_rxtx.h"
+
+/** mbufs taken from the pool at once: the most that a crash in a refill loses. */
+#define RX_REFILL 64
+
+static_assert(RTE_PKTMBUF_HEADROOM >= VLEASE_NET_HDR_SIZE, "the frame header lies in the headroom");
+static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
+	      "rearm data is one 8-byte word");
+static_assert(offsetof(struct rte_mbuf, pkt_len) == offsetof(struct rte_mbuf, packet_type) + 4,
+	      "packet type and length are one 8-byte word");
+static_assert(offsetof(struct vlease_rxq, slots) == 2 * RTE_CACHE_LINE_SIZE,
+	      "one cache line of constants, one of what changes");
+
+typedef uint64_t __rte_may_alias rx_word_t;
+
+/* ---- What a layout defines ---- */
+
+/**
+ * Take what waits from used_cons on, at most n. Stops in front of an entry that names no
+ * outstanding id. *waiting gets how many wait, no more than n, and no less than what is taken and
+ * the entry that stopped it. What is taken is still the queue's until used_cons is published.
+ */
+static uint16_t rx_take_waiting(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n,
+				uint16_t *waiting, const bool in_order);
+
+/** How many used entries wait from used_cons on: all, or no less than limit of them. */
+static uint16_t rx_waiting(struct vlease_rxq *q, uint16_t limit);
+
+/** Take the mbuf of one that waits. Returns 0 if it names no outstanding id. */
+static int rx_take(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf,
+		   const bool in_order);
+
+/** Undo this for the positions from..to: their used entries wait for a later burst. */
+static void rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order);
+
+/** Bytes that the device has written, it says, to the buffer of the used entry at pos. */
+static uint32_t rx_used_len(const struct vlease_rxq *q, uint16_t pos);
+
+/** Post n mbufs with the free ids from free_head on, and let the device see them. */
+static void rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n,
+		    const bool in_order);
+
+static int rx_wants_doorbell(const struct vlease_rxq *q);
+
+/* ---- What they share ---- */
+
+static __rte_cold void
+rx_break(struct vlease_rxq *q, enum vlease_broken cause)
+{
+	q->broken = cause;
+	q->stats.errors++;
+}
+
+/** What the frames of a burst have in common, where no store to an mbuf can change it. */
+struct rx_fresh {
+	uint64_t rearm;
+	uint64_t ol_flags;
+	uint32_t buf_len;
+};
+
+static inline struct rx_fresh
+rx_fresh(const struct vlease_rxq *q)
+{
+	return (struct rx_fresh){ q->rearm, q->ol_flags, q->buf_len };
+}
+
+static inline void
+rx_fill(struct rx_fresh fresh, struct rte_mbuf *m, uint32_t pkt_len, uint16_t data_len)
+{
+	*(rx_word_t *)RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data)) = fresh.rearm;
+	m->ol_flags = fresh.ol_flags;
+	m->packet_type = 0;
+	m->pkt_len = pkt_len;
+	m->data_len = data_len;
+}
+
+/** A used length that fits the buffer and holds a frame. */
+static inline int
+rx_len_ok(struct rx_fresh fresh, uint32_t len)
+{
+	return len - VLEASE_RX_MIN_LEN <= fresh.buf_len - VLEASE_RX_MIN_LEN;
+}
+
+/** Where the device has to read and write: the posted buffer of an mbuf. */
+static inline uint64_t
+rx_buffer_iova(const struct rte_mbuf *m, uint16_t offset)
+{
+	return offset ? (uintptr_t)m + offset : rte_mbuf_iova_get(m) + VLEASE_RX_DATA_OFF;
+}
+
+static inline uint16_t
+rx_num_buffers(const struct rte_mbuf *m, uint16_t offset)
+{
+	const struct vlease_net_hdr *hdr = offset ? RTE_PTR_ADD(m, offset) :
+					   RTE_PTR_ADD(m->buf_addr, VLEASE_RX_DATA_OFF);
+
+	return rte_le_to_cpu_16(hdr->num_buffers);
+}
+
+/**
+ * The entry at used_cons is one that a burst stopped at: find out why. A frame whose buffers are
+ * not all there waits, one that is merely too short is dropped, all else breaks the queue. The
+ * device may have changed the entry meanwhile, so nothing is taken for granted.
+ */
+static __rte_cold __rte_noinline void
+rx_stopped(struct vlease_rxq *q, bool mergeable, bool in_order)
+{
+	uint16_t pos = q->used_cons, num;
+	struct rte_mbuf *m;
+	uint32_t len;
+
+	if (!rx_take(q, pos, &m, in_order)) {
+		rx_break(q, VLEASE_BROKEN_USED_ID);
+		return;
+	}
+	len = rx_used_len(q, pos);
+	num = mergeable ? rx_num_buffers(m, 0) : 1;
+	if (len > q->buf_len || len < (num > 1 ? VLEASE_RX_MIN_LEN : VLEASE_NET_HDR_SIZE)) {
+		rx_untake(q, pos, pos + 1, in_order);
+		rx_break(q, VLEASE_BROKEN_LENGTH);
+	} else if (num == 0 || num > vlease_rxq_posted(q)) {
+		rx_untake(q, pos, pos + 1, in_order);
+		rx_break(q, VLEASE_BROKEN_NUM_BUFFERS);
+	} else if (!rx_len_ok(rx_fresh(q), len)) {
+		vlease_publish(&q->used_cons, pos + 1);
+		q->stats.errors++;
+		vlease_pool_put(q->pool, &m, 1);
+	} else {
+		rx_untake(q, pos, pos + 1, in_order);
+	}
+}
+
+/** Post n free descriptors. Returns how many the pool had mbufs for. */
+static __rte_always_inline uint16_t
+rx_post(struct vlease_rxq *q, uint16_t n, const bool in_order)
+{
+	struct rte_mbuf *mbufs[RX_REFILL];
+
+	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) < 0))
+		return 0;
+	rx_show(q, mbufs, n, in_order);
+	return n;
+}
+
+/**
+ * The pool cannot fill a batch. A queue that has next to nothing posted takes what there is,
+ * or it would stand still while others hold the rest of the pool.
+ */
+static __rte_cold __rte_noinline uint16_t
+rx_post_scarce(struct vlease_rxq *q, uint16_t n, bool in_order)
+{
+	uint16_t posted = 0;
+
+	q->stats.nombuf += n;
+	if (vlease_rxq_posted(q) >= q->free_thresh)
+		return 0;
+	while (posted == 0 && (n /= 2) > 0)
+		posted = rx_post(q, n, in_order);
+	return posted;
+}
+
+/** Post buffers when enough descriptors are free, and tell the device. */
+static __rte_always_inline void
+rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order)
+{
+	uint16_t nfree = q->size - vlease_rxq_posted(q);
+	uint16_t n, left = nfree;
+
+	if (nfree < q->free_thresh)
+		return;
+	for (; left > 0; left -= n) {
+		n = rx_post(q, RTE_MIN(left, RX_REFILL), in_order);
+		if (unlikely(n == 0)) {
+			left -= rx_post_scarce(q, RTE_MIN(left, RX_REFILL), in_order);
+			break;
+		}
+	}
+	if (unlikely(left == nfree))
+		return;
+	/*
+	 * A device that found a queue empty before its reset may have stopped its source, and
+	 * starts it again at a doorbell only (tried: QEMU), so the first is rung in any case.
+	 */
+	if (likely(rx_wants_doorbell(q)) || unlikely(!q->rung)) {
+		bar_slice_ring_doorbell(doorbell, q->vq_index);
+		q->rung = 1;
+		q->stats.doorbells++;
+	} else {
+		q->stats.suppressed++;
+	}
+}
+
+/** Frames of one buffer each. */
+static __rte_always_inline uint16_t
+rx_burst(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const bool in_order)
+{
+	struct vlease_rxq *q = rx_queue;
+	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
+	const struct rx_fresh fresh = rx_fresh(q);
+	uint16_t first = q->used_cons, n, taken, waiting;
+	uint64_t bytes = 0;
+	uint32_t len;
+
+	if (unlikely(doorbell == NULL)) {
+		vlease_request_doorbell(q->doorbell_slot);
+		return 0;
+	}
+	if (unlikely(q->broken))
+		return 0;
+
+	taken = rx_take_waiting(q, rx_pkts, nb_pkts, &waiting, in_order);
+	for (n = 0; n < taken; n++) {
+		len = rx_used_len(q, first + n);
+		if (unlikely(!rx_len_ok(fresh, len)))
+			break;
+		len -= VLEASE_NET_HDR_SIZE;
+		rx_fill(fresh, rx_pkts[n], len, len);
+		bytes += len;
+	}
+	if (unlikely(n < taken))
+		rx_untake(q, first + n, first + taken, in_order);
+	vlease_publish(&q->used_cons, first + n);
+	q->stats.packets += n;
+	q->stats.bytes += bytes;
+	if (unlikely(n < waiting))
+		rx_stopped(q, false, in_order);
+	if (likely(!q->broken))
+		rx_refill(q, doorbell, in_order);
+	return n;
+}
+
+/** A burst of a queue with mergeable buffers, in progress. */
+struct rx_merge {
+	struct rte_mbuf **mbufs; /* of the positions first..first + taken */
+	uint16_t first;		/* position of the burst's first used entry */
+	uint16_t used;		/* used entries that wait from there on, as far as known */
+	uint16_t taken;		/* entries taken, in order */
+	uint16_t in_array;	/* of which this many stand in mbufs */
+};
+
+/** Append the buffer of one used entry to a frame. Returns its length, 0 if it is a bad one. */
+static inline uint32_t
+rx_append(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, struct rte_mbuf **tail,
+	  bool in_order)
+{
+	const struct rx_fresh fresh = rx_fresh(q);
+	uint16_t pos = burst->first + at;
+	struct rte_mbuf *m;
+	uint32_t len;
+
+	if (at < burst->in_array) {
+		m = burst->mbufs[at];
+	} else if (rx_take(q, pos, &m, in_order)) {
+		burst->taken++;
+	} else {
+		rx_break(q, VLEASE_BROKEN_USED_ID);
+		return 0;
+	}
+	len = rx_used_len(q, pos);
+	if (unlikely(len == 0 || len > q->buf_len)) {
+		rx_break(q, VLEASE_BROKEN_LENGTH);
+		return 0;
+	}
+	rx_fill(fresh, m, len, len);
+	m->data_off = VLEASE_RX_DATA_OFF;
+	(*tail)->next = m;
+	*tail = m;
+	return len;
+}
+
+/**
+ * A frame of several buffers whose first is at place at of the burst. Returns the number of
+ * buffers, or 0 if they are not all there yet or something is wrong with them.
+ */
+static __rte_noinline uint16_t
+rx_merge(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, bool in_order)
+{
+	struct rte_mbuf *head = burst->mbufs[at], *tail = head;
+	const struct rx_fresh fresh = rx_fresh(q);
+	uint16_t num = rx_num_buffers(head, 0), i;
+	uint32_t len = rx_used_len(q, burst->first + at);
+
+	if (at + num > burst->used)
+		burst->used = rx_waiting(q, RTE_MIN(at + num, q->size));
+	if (num == 0 || at + num > burst->used || !rx_len_ok(fresh, len))
+		return 0;
+	len -= VLEASE_NET_HDR_SIZE;
+	rx_fill(fresh, head, len, len);
+	for (i = 1; i < num; i++) {
+		len = rx_append(q, burst, at + i, &tail, in_order);
+		if (unlikely(len == 0))
+			return 0; /* reclaim takes apart what is joined already */
+		head->pkt_len += len;
+	}
+	head->nb_segs = num;
+	return num;
+}
+
+/** The frames of n used entries, of which some may be taken beyond for the last frame. */
+static inline uint16_t
+rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consumed,
+		 const uint16_t offset, const bool in_order)
+{
+	const uint16_t first = burst->first, taken = burst->in_array;
+	const struct rx_fresh fresh = rx_fresh(q);
+	struct rte_mbuf **mbufs = burst->mbufs, *m;
+	uint16_t at = 0, n = 0, num;
+	uint64_t bytes = 0;
+	uint32_t len;
+
+	while (at < taken) {
+		m = mbufs[at];
+		len = rx_used_len(q, first + at);
+		if (likely(rx_num_buffers(m, offset) == 1 && rx_len_ok(fresh, len))) {
+			len -= VLEASE_NET_HDR_SIZE;
+			rx_fill(fresh, m, len, len);
+			num = 1;
+		} else {
+			num = rx_merge(q, burst, at, in_order);
+			if (num == 0)
+				break;
+			len = m->pkt_len;
+		}
+		bytes += len;
+		at += num;
+		mbufs[n++] = m;
+	}
+	q->stats.packets += n;
+	q->stats.bytes += bytes;
+	*consumed = at;
+	return n;
+}
+
+/** Frames of num_buffers buffers each. */
+static __rte_always_inline uint16_t
+rx_burst_mergeable(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts,
+		   const bool in_order)
+{
+	struct vlease_rxq *q = rx_queue;
+	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
+	struct rx_merge burst = { .mbufs = rx_pkts };
+	uint16_t at, n, waiting;
+
+	if (unlikely(doorbell == NULL)) {
+		vlease_request_doorbell(q->doorbell_slot);
+		return 0;
+	}
+	if (unlikely(q->broken))
+		return 0;
+
+	burst.first = q->used_cons;
+	burst.in_array = rx_take_waiting(q, rx_pkts, nb_pkts, &waiting, in_order);
+	burst.used = waiting;
+	burst.taken = burst.in_array;
+	if (likely(q->buf_offset != 0))
+		n = rx_merged_frames(q, &burst, &at, q->buf_offset, in_order);
+	else
+		n = rx_merged_frames(q, &burst, &at, 0, in_order);
+	if (unlikely(at < burst.taken))
+		rx_untake(q, burst.first + at, burst.first + burst.taken, in_order);
+	vlease_publish(&q->used_cons, burst.first + at);
+	if (unlikely(at < waiting) && !q->broken)
+		rx_stopped(q, true, in_order);
+	if (likely(!q->broken))
+		rx_refill(q, doorbell, in_order);
+	return n;
+}
+
+#endif /* VIRTIO_LEASE_RX_H */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#include "virtio_lease_tx.h"
+
+/** How many used entries wait. */
+static inline uint16_t
+tx_used(struct vlease_txq *q)
+{
+	uint16_t n = (uint16_t)(vlease_load_used_idx(q->used) - q->used_cons);
+
+	if (unlikely(n > (uint16_t)(q->avail_idx - q->used_cons))) {
+		tx_break(q, VLEASE_BROKEN_USED_IDX);
+		return 0;
+	}
+	return n;
+}
+
+static inline int
+tx_has_many_complete(struct vlease_txq *q, const bool in_order __rte_unused)
+{
+	return tx_used(q) >= q->free_thresh;
+}
+
+static inline uint16_t
+tx_next(const struct vlease_txq *q, uint16_t id)
+{
+	return rte_le_to_cpu_16(q->desc[id].next);
+}
+
+/** The used index says it all: which frames, follows from their order. */
+static __rte_noinline unsigned int
+tx_collect_in_order(struct vlease_txq *q)
+{
+	unsigned int pending = vlease_txq_pending(q), n;
+	uint16_t frames = 0, used = tx_used(q);
+
+	pending = RTE_MIN(pending, (unsigned int)TX_COLLECT);
+	for (n = 0; n < pending && frames < used; n++)
+		if (!(q->slots[(uint16_t)(q->free_tail + n) & q->mask] & VLEASE_SLOT_MORE))
+			frames++;
+	q->used_cons += frames;
+	tx_give_back(q, n);
+	return n;
+}
+
+static __rte_noinline unsigned int
+tx_collect_any_order(struct vlease_txq *q)
+{
+	struct rte_mbuf *mbufs[TX_COLLECT];
+	const uint16_t mask = q->mask, from = q->free_tail;
+	uint16_t tail = from, cons = q->used_cons, end;
+	unsigned int i, n = tx_used(q), plain = 0;
+	uintptr_t word, seen = 0;
+	uint32_t id;
+
+	n = RTE_MIN(n, (unsigned int)TX_COLLECT);
+	for (i = 0; i < n; i++) {
+		id = vlease_load_used_id(q->used, (uint16_t)(cons + i) & mask);
+		if (unlikely(id > mask)) {
+			tx_break(q, VLEASE_BROKEN_USED_ID);
+			break;
+		}
+		word = q->slots[id];
+		if (likely((word & VLEASE_SLOT_BITS) == 0)) {
+			mbufs[plain++] = (struct rte_mbuf *)word;
+		} else if (unlikely(word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER))) {
+			tx_break(q, VLEASE_BROKEN_USED_ID);
+			break;
+		}
+		seen |= word;
+		q->slots[id] = word | VLEASE_SLOT_IDLE;
+		q->free_ids[tail++ & mask] = id;
+		if (unlikely(word & VLEASE_SLOT_MORE)) {
+			end = tx_collect_chain(q, id, tail);
+			if (unlikely(end == tail)) {
+				tail--;
+				tx_break(q, VLEASE_BROKEN_CHAIN);
+				break;
+			}
+			tail = end;
+		}
+	}
+	vlease_publish(&q->free_tail, tail);
+	q->used_cons = cons + i;
+	if (likely(plain > 0))
+		vlease_pool_put(q->pool, mbufs, plain);
+	if (unlikely(seen & (VLEASE_SLOT_FOREIGN | VLEASE_SLOT_MORE)))
+		tx_free_foreign(q, from, tail, false);
+	return (uint16_t)(tail - from);
+}
+
+static inline unsigned int
+tx_collect(struct vlease_txq *q, const bool in_order)
+{
+	return in_order ? tx_collect_in_order(q) : tx_collect_any_order(q);
+}
+
+static inline void
+tx_set_desc(struct vlease_desc *desc, rte_iova_t addr, uint32_t len, uint16_t flags, uint16_t next)
+{
+	desc->addr = rte_cpu_to_le_64(addr);
+	desc->len = rte_cpu_to_le_32(len);
+	desc->flags = rte_cpu_to_le_16(flags);
+	desc->next = rte_cpu_to_le_16(next);
+}
+
+static inline struct tx_burst
+tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uintptr_t word,
+	    const bool in_order)
+{
+	const uint16_t id = tx_id(q, burst.head++, in_order);
+
+	tx_set_desc(&q->desc[id], rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE,
+		    m->data_len + VLEASE_NET_HDR_SIZE, 0, 0);
+	q->slots[id] = word;
+	vlease_set_avail(q->avail, burst.idx++ & q->mask, id);
+	return burst;
+}
+
+static __rte_noinline struct tx_burst
+tx_describe_chain(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uint16_t need,
+		  int room, const bool in_order)
+{
+	uint16_t head = burst.head, id, next;
+	uintptr_t bits = 0;
+	rte_iova_t addr;
+	uint32_t len;
+
+	next = tx_id(q, head, in_order);
+	vlease_set_avail(q->avail, burst.idx++ & q->mask, next);
+	burst.head += need;
+	if (!room) {
+		id = next;
+		next = tx_id(q, ++head, in_order);
+		tx_set_desc(&q->desc[id], q->header_iova, VLEASE_NET_HDR_SIZE, VLEASE_DESC_NEXT,
+			    next);
+		q->slots[id] = VLEASE_SLOT_MORE;
+		bits = VLEASE_SLOT_INNER;
+	}
+	for (; m != NULL; m = m->next) {
+		id = next;
+		next = tx_id(q, ++head, in_order);
+		addr = rte_mbuf_data_iova(m);
+		len = m->data_len;
+		if (bits == 0) {
+			tx_put_header(m);
+			addr -= VLEASE_NET_HDR_SIZE;
+			len += VLEASE_NET_HDR_SIZE;
+		}
+		tx_set_desc(&q->desc[id], addr, len, m->next ? VLEASE_DESC_NEXT : 0, next);
+		q->slots[id] = (uintptr_t)m | bits | VLEASE_SLOT_FOREIGN |
+			       (m->next ? VLEASE_SLOT_MORE : 0);
+		bits = VLEASE_SLOT_INNER;
+	}
+	return burst;
+}
+
+static inline void
+tx_show(struct vlease_txq *q, struct tx_burst burst)
+{
+	vlease_publish(&q->free_head, burst.head);
+	vlease_store_avail_idx(q->avail, burst.idx);
+}
+
+static inline int
+tx_wants_doorbell(const struct vlease_txq *q)
+{
+	return vlease_wants_doorbell(q->used);
+}
+
+unsigned int
+vlease_split_complete(struct vlease_txq *q)
+{
+	return q->in_order ? tx_collect_all(q, true) : tx_collect_all(q, false);
+}
+
+uint16_t
+vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false);
+}
+
+uint16_t
+vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true);
+}

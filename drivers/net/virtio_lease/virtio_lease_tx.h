@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef VIRTIO_LEASE_TX_H
+#define VIRTIO_LEASE_TX_H
+
+/**
+ * @file
+ * Transmitting, whatever the layout of the ring. Each layout's source defines the few functions
+ * declared first, and makes burst functions of tx_burst(). All of it is folded into them: in_order
+ * is a constant wherever frames pass.
+ */
+
+#include <assert.h>
+#include <string.h>
+
+#include <rte_prefetch.h>
+
+#include "virtio_lease_rxtx.h"
+
+/** mbufs collected at once: the most that a crash between collecting and freeing loses. */
+#define TX_COLLECT 64
+
+/** How far ahead of its use an mbuf is fetched. */
+#define TX_PREFETCH 4
+
+static_assert(offsetof(struct vlease_txq, slots) % RTE_CACHE_LINE_SIZE == 0,
+	      "slots start a cache line");
+
+/** What a burst has described and not yet shown to the device. Passed by value: in registers. */
+struct tx_burst {
+	unsigned int head;	/* in place of free_head; the upper bits mean nothing */
+	unsigned int idx;	/* in place of avail_idx, likewise */
+	uint64_t hidden;	/* packed: what keeps the burst's first descriptor back */
+};
+
+/* ---- What a layout defines ---- */
+
+/** Whether so many frames are complete that it pays to collect them, as far as a look can tell. */
+static int tx_has_many_complete(struct vlease_txq *q, const bool in_order);
+
+/**
+ * Collect some of the frames that are complete, in front of a bad used entry. Returns how many
+ * descriptors became free; 0 if no frame is complete.
+ */
+static unsigned int tx_collect(struct vlease_txq *q, const bool in_order);
+
+/** The descriptor behind this one in its chain. */
+static uint16_t tx_next(const struct vlease_txq *q, uint16_t id);
+
+/** Describe a frame of one descriptor, its header in front of its data; its slot gets word. */
+static struct tx_burst tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m,
+				   uintptr_t word, const bool in_order);
+
+/** Describe a frame of several descriptors. */
+static struct tx_burst tx_describe_chain(struct vlease_txq *q, struct tx_burst burst,
+					 struct rte_mbuf *m, uint16_t need, int room,
+					 const bool in_order);
+
+/** Let the device see what the burst has described. */
+static void tx_show(struct vlease_txq *q, struct tx_burst burst);
+
+static int tx_wants_doorbell(const struct vlease_txq *q);
+
+/* ---- What they share: collecting ---- */
+
+static __rte_cold void
+tx_break(struct vlease_txq *q, enum vlease_broken cause)
+{
+	q->broken = cause;
+	q->stats.errors++;
+}
+
+/** The id in a place of the FIFO. */
+static inline uint16_t
+tx_id(const struct vlease_txq *q, uint16_t at, const bool in_order)
+{
+	return in_order ? at & q->mask : q->free_ids[at & q->mask];
+}
+
+/** Put mbufs back, one call for each run of one pool. */
+static void
+tx_put(struct rte_mbuf **mbufs, unsigned int n)
+{
+	unsigned int from = 0, i;
+
+	for (i = 1; i <= n; i++) {
+		if (i < n && mbufs[i]->pool == mbufs[from]->pool)
+			continue;
+		vlease_pool_put(mbufs[from]->pool, &mbufs[from], i - from);
+		from = i;
+	}
+}
+
+/**
+ * Free the mbufs of ids that have just been given back, those from..to in the FIFO, but those
+ * that need no look. The slots hold their pointers until the ids are used again.
+ */
+static __rte_noinline void
+tx_free_foreign(const struct vlease_txq *q, uint16_t from, uint16_t to, bool in_order)
+{
+	struct rte_mbuf *mbufs[TX_COLLECT], *m;
+	unsigned int n = 0;
+	uintptr_t word;
+
+	for (; from != to; from++) {
+		word = q->slots[tx_id(q, from, in_order)];
+		if (!(word & VLEASE_SLOT_FOREIGN))
+			continue;
+		m = rte_pktmbuf_prefree_seg((struct rte_mbuf *)(word & ~VLEASE_SLOT_BITS));
+		if (m == NULL)
+			continue;
+		mbufs[n++] = m;
+		if (n == TX_COLLECT) {
+			tx_put(mbufs, n);
+			n = 0;
+		}
+	}
+	if (n > 0)
+		tx_put(mbufs, n);
+}
+
+/**
+ * Give back the ids of a chain behind its first. Each step takes an id that was outstanding, so
+ * a chain that was overwritten into a circle ends as well. Returns the new end of the FIFO, or
+ * tail itself if the chain is damaged.
+ */
+static __rte_noinline uint16_t
+tx_collect_chain(struct vlease_txq *q, uint16_t id, uint16_t tail)
+{
+	uint16_t end = tail;
+	uintptr_t word;
+
+	do {
+		id = tx_next(q, id);
+		if (unlikely(id > q->mask))
+			return tail;
+		word = q->slots[id];
+		if (unlikely((word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER)) != VLEASE_SLOT_INNER))
+			return tail;
+		q->slots[id] = word | VLEASE_SLOT_IDLE;
+		q->free_ids[end++ & q->mask] = id;
+	} while (word & VLEASE_SLOT_MORE);
+	return end;
+}
+
+/** In-order: give back the next n ids at once, at most TX_COLLECT, and free their mbufs. */
+static inline void
+tx_give_back(struct vlease_txq *q, unsigned int n)
+{
+	const uint16_t from = q->free_tail, mask = q->mask;
+	struct rte_mbuf *mbufs[TX_COLLECT];
+	unsigned int i, plain = 0;
+	uintptr_t word, seen = 0;
+
+	for (i = 0; i < n; i++) {
+		word = q->slots[(from + i) & mask];
+		seen |= word;
+		mbufs[plain] = (struct rte_mbuf *)word;
+		plain += (word & VLEASE_SLOT_BITS) == 0;
+	}
+	vlease_publish(&q->free_tail, from + n);
+	if (likely(plain > 0))
+		vlease_pool_put(q->pool, mbufs, plain);
+	if (unlikely(seen & VLEASE_SLOT_FOREIGN))
+		tx_free_foreign(q, from, from + n, true);
+}
+
+static __rte_always_inline unsigned int
+tx_collect_all(struct vlease_txq *q, const bool in_order)
+{
+	unsigned int freed = 0, n;
+
+	do {
+		n = tx_collect(q, in_order);
+		freed += n;
+	} while (!q->broken && (in_order ? n > 0 : n >= TX_COLLECT));
+	return freed;
+}
+
+/** Make descriptors free if they are scarce, or if it pays: the mbufs come back while still hot. */
+static inline void
+tx_make_free(struct vlease_txq *q, uint16_t nb_pkts, const bool in_order)
+{
+	uint16_t nfree = (uint16_t)(q->free_tail - q->free_head);
+
+	if (nfree < q->free_thresh || nfree < nb_pkts || tx_has_many_complete(q, in_order))
+		tx_collect_all(q, in_order);
+}
+
+/** A frame needs more free ids than there are from head on: collect, whatever the threshold. */
+static __rte_cold __rte_noinline uint16_t
+tx_scarce(struct vlease_txq *q, uint16_t head, bool in_order)
+{
+	if (!q->broken)
+		tx_collect_all(q, in_order);
+	return (uint16_t)(q->free_tail - head);
+}
+
+/* ---- What they share: sending ---- */
+
+/**
+ * Whether the frame's header can stand in front of its data: nobody else refers to the buffer,
+ * and there is room.
+ */
+static inline int
+tx_has_room(const struct rte_mbuf *m)
+{
+	return m->data_off >= VLEASE_NET_HDR_SIZE && rte_mbuf_refcnt_read(m) == 1 &&
+	       RTE_MBUF_DIRECT(m);
+}
+
+/** A header that asks for nothing: no checksum, no segmentation; VIRTIO 1.2, 5.1.6.2. */
+static inline void
+tx_put_header(const struct rte_mbuf *m)
+{
+	memset(RTE_PTR_ADD(m->buf_addr, m->data_off - VLEASE_NET_HDR_SIZE), 0,
+	       VLEASE_NET_HDR_SIZE);
+}
+
+/**
+ * Descriptors that a frame takes, or 0 if no chain can hold it: its segments are not as many as
+ * it says, one is empty (devices refuse descriptors of no bytes, tried: QEMU stops the device),
+ * or they are more than the ring has (VIRTIO 1.2, 2.7.5.3.1, 2.8.5).
+ */
+static inline unsigned int
+tx_chain_length(const struct vlease_txq *q, const struct rte_mbuf *m, int room)
+{
+	const struct rte_mbuf *seg = m;
+	unsigned int n = 0;
+
+	for (; seg != NULL && n < m->nb_segs; seg = seg->next, n++)
+		if (seg->data_len == 0)
+			return 0;
+	if (seg != NULL || n != m->nb_segs || n + !room > q->size)
+		return 0;
+	return n + !room;
+}
+
+static inline void
+tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell)
+{
+	if (likely(tx_wants_doorbell(q)) || unlikely(!q->rung)) {
+		bar_slice_ring_doorbell(doorbell, q->vq_index);
+		q->rung = 1;
+		q->stats.doorbells++;
+	} else {
+		q->stats.suppressed++;
+	}
+}
+
+static __rte_always_inline uint16_t
+tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order)
+{
+	struct vlease_txq *q = tx_queue;
+	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
+	struct tx_burst burst;
+	uint16_t nfree, n;
+	uint64_t bytes = 0;
+
+	if (unlikely(doorbell == NULL)) {
+		vlease_request_doorbell(q->doorbell_slot);
+		return 0;
+	}
+	if (unlikely(q->broken))
+		return 0;
+	tx_make_free(q, nb_pkts, in_order);
+	if (unlikely(q->broken))
+		return 0;
+
+	burst.head = q->free_head;
+	burst.idx = q->avail_idx;
+	burst.hidden = VLEASE_PACKED_WORD_TURN;
+	nfree = (uint16_t)(q->free_tail - burst.head);
+	for (n = 0; n < nb_pkts; n++) {
+		struct rte_mbuf *m = tx_pkts[n];
+		uintptr_t word = (uintptr_t)m;
+		unsigned int need;
+		int room;
+
+		if (n + TX_PREFETCH < nb_pkts)
+			rte_prefetch0(tx_pkts[n + TX_PREFETCH]);
+		room = tx_has_room(m);
+		if (likely(room && m->nb_segs == 1)) {
+			if (unlikely(nfree == 0) &&
+			    (nfree = tx_scarce(q, burst.head, in_order)) == 0)
+				break;
+			if (unlikely(m->pool != q->pool)) {
+				if (nfree == q->size)
+					q->pool = m->pool;
+				else
+					word |= VLEASE_SLOT_FOREIGN;
+			}
+			tx_put_header(m);
+			burst = tx_describe(q, burst, m, word, in_order);
+			nfree--;
+		} else {
+			need = tx_chain_length(q, m, room);
+			if (unlikely(need > nfree) &&
+			    (nfree = tx_scarce(q, burst.head, in_order)) < need)
+				break;
+			if (unlikely(need == 0)) {
+				rte_pktmbuf_free(m);
+				q->stats.errors++;
+				continue;
+			}
+			burst = tx_describe_chain(q, burst, m, need, room, in_order);
+			nfree -= need;
+		}
+		bytes += m->pkt_len;
+	}
+	if (likely((uint16_t)burst.head != q->free_head)) {
+		q->stats.packets += (uint16_t)(burst.idx - q->avail_idx);
+		q->stats.bytes += bytes;
+		tx_show(q, burst);
+		q->avail_idx = burst.idx;
+		tx_ring_doorbell(q, doorbell);
+	}
+	if (unlikely(n < nb_pkts))
+		q->stats.full++;
+	return n;
+}
+
+#endif /* VIRTIO_LEASE_TX_H */
