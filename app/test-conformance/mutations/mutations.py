@@ -90,9 +90,10 @@ MUTATIONS = [
              "	.huge_fault	= bar_dmabuf_huge_fault,\n", "", "ivshmem"),
 
     # Sharing and failing
-    Mutation("attach-allowed", "an importer is refused", "dmabuf.c",
+    # Were it allowed, the mapping that comes with it would still be refused.
+    Mutation("attach-other-error", "an importer is refused", "dmabuf.c",
              "{\n\treturn -EOPNOTSUPP;\n}\n\n/* dma_buf_export() insists",
-             "{\n\treturn 0;\n}\n\n/* dma_buf_export() insists"),
+             "{\n\treturn -EINVAL;\n}\n\n/* dma_buf_export() insists"),
     Mutation("leak-without-descriptor", "nothing leaks", "dmabuf.c",
              "	if (ret < 0)\n		dma_buf_put(dmabuf);\n", ""),
 ]
