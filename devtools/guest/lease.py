@@ -117,9 +117,17 @@ def free_buffers(primary):
     return count["total_cache_count"] + count["common_pool_count"], count["size"]
 
 
+def in_place(pid, names):
+    """It has mapped these slices, and closed the descriptors that they came by."""
+    mapped = {mapping.path.removeprefix("/dmabuf:") for mapping in lab.maps(pid)}
+    received = [target for target in lab.fds(pid).values() if target.startswith("/dmabuf:")]
+    return names <= mapped and not received
+
+
 def wait_for_leases(leases, holder, number, seconds=30):
-    lab.wait_until(lambda: leases.held_by(holder.pid) == slice_names(number), seconds,
-                   f"{holder.name} holds a lease on each of its queues")
+    names = slice_names(number)
+    lab.wait_until(lambda: leases.held_by(holder.pid) == names and in_place(holder.pid, names),
+                   seconds, f"{holder.name} holds a lease on each of its queues, and no more")
 
 
 # What a process holds of a device
