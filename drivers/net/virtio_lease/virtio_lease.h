@@ -65,10 +65,18 @@ extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 
 #define VLEASE_ARG_LEASE "lease"
 #define VLEASE_ARG_MEMATTR "memattr"
+#define VLEASE_ARG_PACKED "packed"
+
+enum vlease_packed {
+	VLEASE_PACKED_AS_OFFERED,
+	VLEASE_PACKED_NEVER,
+	VLEASE_PACKED_ALWAYS,
+};
 
 struct vlease_devargs {
 	bool lease;			/* 0: leave the device to another driver */
 	enum bar_slice_memattr memattr;
+	enum vlease_packed packed;
 };
 
 /* virtio_lease_devargs.c: -EINVAL, and a line in the log, for what is not understood. */

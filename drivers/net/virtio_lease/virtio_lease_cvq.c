@@ -15,29 +15,18 @@
 
 #include "virtio_lease_cvq.h"
 #include "virtio_lease_logs.h"
+#include "virtio_lease_ring_packed.h"
 #include "virtio_lease_virtio.h"
 
-/* Commands are sent one at a time, so that four descriptors hold any of them. */
+/* Commands are sent one at a time: four descriptors hold any of them. */
 #define CVQ_SIZE 4
 #define CVQ_DATA_SIZE 64
 
 #define ANSWER_TIMEOUT_US 1000000
 #define ANSWER_POLL_US 10
 
-/* VIRTIO 1.2, 2.7.5 */
-#define DESC_F_NEXT 1
-#define DESC_F_WRITE 2
-
-struct descriptor {
-	rte_le64_t iova;
-	rte_le32_t length;
-	rte_le16_t flags;
-	rte_le16_t next;
-};
-
-/* VIRTIO 1.2, 2.7: alignment 16, 2 and 4 of the three parts. */
-struct vlease_cvq_memory {
-	struct descriptor desc[CVQ_SIZE];
+struct split_ring {
+	struct vlease_desc desc[CVQ_SIZE];
 	struct {
 		rte_le16_t flags;
 		rte_le16_t index;
@@ -46,11 +35,22 @@ struct vlease_cvq_memory {
 	struct {
 		rte_le16_t flags;
 		volatile rte_le16_t index;
-		struct {
-			rte_le32_t id;
-			rte_le32_t length;
-		} ring[CVQ_SIZE];
+		struct vlease_used_elem ring[CVQ_SIZE];
 	} used __rte_aligned(4);
+};
+
+struct packed_ring {
+	struct vlease_packed_desc desc[CVQ_SIZE];
+	struct vlease_packed_event driver;
+	struct vlease_packed_event device;
+};
+
+/* VIRTIO 1.2, 2.7 and 2.8.10.1: the descriptors are aligned to 16, all else to 4 at most. */
+struct vlease_cvq_memory {
+	union {
+		struct split_ring split;
+		struct packed_ring packed;
+	};
 	struct {
 		uint8_t class;
 		uint8_t command;
@@ -90,26 +90,78 @@ vlease_cvq_destroy(struct vlease_cvq *cvq)
 	memset(cvq, 0, sizeof(*cvq));
 }
 
+/* The three parts of a command: what the device reads, and what it answers. */
+struct part {
+	size_t offset;
+	size_t length;
+	uint16_t flags;
+};
+
+#define CVQ_PARTS 3
+
+/* In both layouts places are used in turn, as VIRTIO_F_IN_ORDER asks (VIRTIO 1.2, 2.7.9). */
+
 static void
-describe(struct vlease_cvq *cvq, unsigned int i, size_t offset, size_t length, uint16_t flags)
+send_split(struct vlease_cvq *cvq, const struct part *parts)
 {
-	cvq->memory->desc[i] = (struct descriptor){
-		.iova = rte_cpu_to_le_64(iova_of(cvq, offset)),
-		.length = rte_cpu_to_le_32((uint32_t)length),
-		.flags = rte_cpu_to_le_16(flags),
-		.next = rte_cpu_to_le_16((uint16_t)(i + 1)),
-	};
+	struct split_ring *ring = &cvq->memory->split;
+	unsigned int i;
+
+	for (i = 0; i < CVQ_PARTS; i++)
+		ring->desc[(cvq->place + i) % CVQ_SIZE] = (struct vlease_desc){
+			.addr = rte_cpu_to_le_64(iova_of(cvq, parts[i].offset)),
+			.len = rte_cpu_to_le_32((uint32_t)parts[i].length),
+			.flags = rte_cpu_to_le_16(parts[i].flags),
+			.next = rte_cpu_to_le_16((cvq->place + i + 1) % CVQ_SIZE),
+		};
+	ring->avail.ring[(cvq->sent - 1) % CVQ_SIZE] = rte_cpu_to_le_16(cvq->place % CVQ_SIZE);
+	rte_io_wmb();
+	ring->avail.index = rte_cpu_to_le_16(cvq->sent);
+}
+
+/* From the last to the first: rule P1. The id is that of the last place. */
+static void
+send_packed(struct vlease_cvq *cvq, const struct part *parts)
+{
+	const uint16_t id = (cvq->place + CVQ_PARTS - 1) % CVQ_SIZE;
+	struct vlease_packed_desc *desc;
+	uint16_t place, flags;
+	unsigned int i;
+
+	for (i = CVQ_PARTS; i-- > 0;) {
+		place = cvq->place + i;
+		desc = &cvq->memory->packed.desc[place % CVQ_SIZE];
+		flags = parts[i].flags | vlease_packed_avail_flags(place, CVQ_SIZE);
+		desc->addr = rte_cpu_to_le_64(iova_of(cvq, parts[i].offset));
+		rte_io_wmb();
+		vlease_packed_show(desc, vlease_packed_word((uint32_t)parts[i].length, id, flags));
+	}
+}
+
+static bool
+answered(const struct vlease_cvq *cvq)
+{
+	const struct vlease_packed_desc *desc;
+
+	if (!cvq->packed)
+		return rte_le_to_cpu_16(cvq->memory->split.used.index) == cvq->sent;
+	desc = &cvq->memory->packed.desc[cvq->place % CVQ_SIZE];
+	return vlease_packed_is_used(vlease_packed_load(desc), cvq->place, CVQ_SIZE);
 }
 
 int
-vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index)
+vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index, bool packed)
 {
+	size_t driver = packed ? offsetof(struct packed_ring, driver) :
+				 offsetof(struct split_ring, avail);
+	size_t device = packed ? offsetof(struct packed_ring, device) :
+				 offsetof(struct split_ring, used);
 	struct vlease_pci_queue queue = {
 		.index = index,
 		.size = CVQ_SIZE,
-		.desc_iova = iova_of(cvq, offsetof(struct vlease_cvq_memory, desc)),
-		.avail_iova = iova_of(cvq, offsetof(struct vlease_cvq_memory, avail)),
-		.used_iova = iova_of(cvq, offsetof(struct vlease_cvq_memory, used)),
+		.desc_iova = iova_of(cvq, 0),
+		.driver_iova = iova_of(cvq, driver),
+		.device_iova = iova_of(cvq, device),
 	};
 	uint64_t offset;
 	int ret;
@@ -123,6 +175,8 @@ vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index
 	cvq->doorbell = vlease_pci_doorbell(pci, offset);
 	cvq->index = index;
 	cvq->sent = 0;
+	cvq->place = 0;
+	cvq->packed = packed;
 	return 0;
 }
 
@@ -130,6 +184,13 @@ int
 vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data,
 		   size_t length)
 {
+	const struct part parts[CVQ_PARTS] = {
+		{ offsetof(struct vlease_cvq_memory, header), sizeof(cvq->memory->header),
+		  VLEASE_DESC_NEXT },
+		{ offsetof(struct vlease_cvq_memory, data), length, VLEASE_DESC_NEXT },
+		{ offsetof(struct vlease_cvq_memory, ack), sizeof(cvq->memory->ack),
+		  VLEASE_DESC_WRITE },
+	};
 	struct vlease_cvq_memory *memory = cvq->memory;
 	unsigned int waited;
 
@@ -139,19 +200,14 @@ vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const
 	memory->header.command = command;
 	memcpy(memory->data, data, length);
 	memory->ack = UINT8_MAX;
-	describe(cvq, 0, offsetof(struct vlease_cvq_memory, header), sizeof(memory->header),
-		 DESC_F_NEXT);
-	describe(cvq, 1, offsetof(struct vlease_cvq_memory, data), length, DESC_F_NEXT);
-	describe(cvq, 2, offsetof(struct vlease_cvq_memory, ack), sizeof(memory->ack),
-		 DESC_F_WRITE);
-	memory->avail.ring[cvq->sent % CVQ_SIZE] = 0;
 	cvq->sent++;
-	rte_io_wmb();
-	memory->avail.index = rte_cpu_to_le_16(cvq->sent);
+	if (cvq->packed)
+		send_packed(cvq, parts);
+	else
+		send_split(cvq, parts);
 	bar_slice_ring_doorbell(cvq->doorbell, cvq->index);
 
-	for (waited = 0; rte_le_to_cpu_16(memory->used.index) != cvq->sent;
-	     waited += ANSWER_POLL_US) {
+	for (waited = 0; !answered(cvq); waited += ANSWER_POLL_US) {
 		if (waited >= ANSWER_TIMEOUT_US) {
 			VLEASE_LOG(ERR, "%s: control command %u/%u: no answer", cvq->address,
 				   class, command);
@@ -159,6 +215,7 @@ vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const
 		}
 		rte_delay_us_sleep(ANSWER_POLL_US);
 	}
+	cvq->place += CVQ_PARTS;
 	rte_io_rmb();
 	if (memory->ack != VIRTIO_NET_OK) {
 		VLEASE_LOG(ERR, "%s: control command %u/%u: refused (%u)", cvq->address, class,

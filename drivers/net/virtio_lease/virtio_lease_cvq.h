@@ -4,6 +4,7 @@
 #ifndef VIRTIO_LEASE_CVQ_H
 #define VIRTIO_LEASE_CVQ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ struct vlease_cvq {
 	volatile uint16_t *doorbell;
 	uint16_t index;			/* virtqueue number; 0: the device has none */
 	uint16_t sent;			/* commands since the last reset */
+	uint16_t place;			/* of the next command's first descriptor */
+	bool packed;			/* layout of its ring */
 	const char *address;		/* of the device, for logs */
 };
 
@@ -26,7 +29,7 @@ int vlease_cvq_create(struct vlease_cvq *cvq, const char *address, int socket);
 void vlease_cvq_destroy(struct vlease_cvq *cvq);
 
 /* After a device reset, before DRIVER_OK. */
-int vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index);
+int vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index, bool packed);
 
 /*
  * Send a command and wait for its end.

@@ -14,32 +14,20 @@ struct parsing {
 	struct vlease_devargs *devargs;
 };
 
+/* 0 or 1; -1 and a line in the log for what is neither. */
 static int
-parse_lease(const char *key __rte_unused, const char *value, void *arg)
+parse_bit(const struct parsing *parsing, const char *key, const char *value)
 {
-	struct parsing *parsing = arg;
-
-	if (value == NULL || (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)) {
-		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_LEASE "=%s: the values are 0 and 1",
-			   parsing->address, value == NULL ? "" : value);
-		return -EINVAL;
-	}
-	parsing->devargs->lease = value[0] == '1';
-	return 0;
+	if (value != NULL && (strcmp(value, "0") == 0 || strcmp(value, "1") == 0))
+		return value[0] - '0';
+	VLEASE_LOG(ERR, "%s: argument %s=%s: the values are 0 and 1", parsing->address, key,
+		   value == NULL ? "" : value);
+	return -1;
 }
 
 static int
-parse_other(const char *key, const char *value, void *arg)
+parse_memattr(const struct parsing *parsing, const char *value)
 {
-	struct parsing *parsing = arg;
-
-	if (strcmp(key, VLEASE_ARG_LEASE) == 0)
-		return 0;
-	if (strcmp(key, VLEASE_ARG_MEMATTR) != 0) {
-		VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_LEASE
-			   "=0|1 and " VLEASE_ARG_MEMATTR "=wc|nc", parsing->address, key);
-		return -EINVAL;
-	}
 	if (value != NULL && strcmp(value, "wc") == 0) {
 		parsing->devargs->memattr = BAR_SLICE_WRITE_COMBINED;
 	} else if (value != NULL && strcmp(value, "nc") == 0) {
@@ -51,6 +39,37 @@ parse_other(const char *key, const char *value, void *arg)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+static int
+parse_lease(const char *key, const char *value, void *arg)
+{
+	struct parsing *parsing = arg;
+	int bit = parse_bit(parsing, key, value);
+
+	parsing->devargs->lease = bit == 1;
+	return bit < 0 ? -EINVAL : 0;
+}
+
+static int
+parse_other(const char *key, const char *value, void *arg)
+{
+	struct parsing *parsing = arg;
+	int bit;
+
+	if (strcmp(key, VLEASE_ARG_LEASE) == 0)
+		return 0;
+	if (strcmp(key, VLEASE_ARG_MEMATTR) == 0)
+		return parse_memattr(parsing, value);
+	if (strcmp(key, VLEASE_ARG_PACKED) == 0) {
+		bit = parse_bit(parsing, key, value);
+		parsing->devargs->packed = bit == 1 ? VLEASE_PACKED_ALWAYS : VLEASE_PACKED_NEVER;
+		return bit < 0 ? -EINVAL : 0;
+	}
+	VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_LEASE "=0|1, "
+		   VLEASE_ARG_MEMATTR "=wc|nc and " VLEASE_ARG_PACKED "=0|1", parsing->address,
+		   key);
+	return -EINVAL;
 }
 
 int

@@ -15,7 +15,7 @@
 	(VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC | VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_STATUS | \
 	 VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ | \
 	 VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | \
-	 VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_RING_RESET)
+	 VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_RING_RESET)
 
 /* VIRTIO 1.2, 5.1.3.1: these mean nothing without a control queue. */
 #define NEED_CONTROL_QUEUE (VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ)
@@ -57,9 +57,15 @@ enable_queue(struct vlease_process *process, uint16_t index)
 		.index = index,
 		.size = config->size,
 		.desc_iova = config->ring_iova,
-		.avail_iova = config->ring_iova + vlease_avail_offset(config->size),
-		.used_iova = config->ring_iova + vlease_used_offset(config->size),
 	};
+
+	if (config->packed) {
+		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(config->size);
+		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(config->size);
+	} else {
+		queue.driver_iova = queue.desc_iova + vlease_avail_offset(config->size);
+		queue.device_iova = queue.desc_iova + vlease_used_offset(config->size);
+	}
 
 	return vlease_pci_queue_enable(&process->pci, &queue);
 }
@@ -123,7 +129,8 @@ vlease_device_start(struct rte_eth_dev *dev)
 		ret = enable_queues(dev);
 	if (ret == 0 && (adapter->features & VIRTIO_NET_F_CTRL_VQ) != 0)
 		ret = vlease_cvq_enable(&process->cvq, &process->pci,
-					control_queue_index(adapter));
+					control_queue_index(adapter),
+					(adapter->features & VIRTIO_F_RING_PACKED) != 0);
 	if (ret != 0)
 		goto failed;
 	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_DRIVER_OK);

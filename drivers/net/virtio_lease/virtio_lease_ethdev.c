@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <rte_ether.h>
@@ -18,10 +19,13 @@
 void
 vlease_set_bursts(struct rte_eth_dev *dev)
 {
-	bool mergeable = (vlease_adapter(dev)->features & VIRTIO_NET_F_MRG_RXBUF) != 0;
+	const uint64_t features = vlease_adapter(dev)->features;
+	bool packed = (features & VIRTIO_F_RING_PACKED) != 0;
+	bool in_order = (features & VIRTIO_F_IN_ORDER) != 0;
+	bool mergeable = (features & VIRTIO_NET_F_MRG_RXBUF) != 0;
 
-	dev->rx_pkt_burst = mergeable ? vlease_recv_mergeable_pkts : vlease_recv_pkts;
-	dev->tx_pkt_burst = vlease_xmit_pkts;
+	dev->rx_pkt_burst = vlease_rx_burst(packed, in_order, mergeable);
+	dev->tx_pkt_burst = vlease_tx_burst(packed, in_order);
 }
 
 static int
@@ -241,6 +245,32 @@ txq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_txq_info *i
 	info->nb_desc = txq->size;
 }
 
+/* What the layout of the queues is, for logs of applications, such as testpmd's "show rxq info". */
+static int
+burst_mode_get(struct rte_eth_dev *dev, struct rte_eth_burst_mode *mode)
+{
+	const uint64_t features = vlease_adapter(dev)->features;
+
+	snprintf(mode->info, sizeof(mode->info), "%s%s",
+		 (features & VIRTIO_F_RING_PACKED) != 0 ? "Packed" : "Split",
+		 (features & VIRTIO_F_IN_ORDER) != 0 ? ", in order" : "");
+	return 0;
+}
+
+static int
+rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
+		  struct rte_eth_burst_mode *mode)
+{
+	return burst_mode_get(dev, mode);
+}
+
+static int
+tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
+		  struct rte_eth_burst_mode *mode)
+{
+	return burst_mode_get(dev, mode);
+}
+
 const struct eth_dev_ops vlease_primary_ops = {
 	.dev_configure = dev_configure,
 	.dev_start = dev_start,
@@ -260,6 +290,8 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.xstats_reset = vlease_stats_reset,
 	.rxq_info_get = rxq_info_get,
 	.txq_info_get = txq_info_get,
+	.rx_burst_mode_get = rx_burst_mode_get,
+	.tx_burst_mode_get = tx_burst_mode_get,
 	.rx_queue_setup = vlease_rx_queue_setup,
 	.rx_queue_release = vlease_rx_queue_release,
 	.tx_queue_setup = vlease_tx_queue_setup,
@@ -278,4 +310,6 @@ const struct eth_dev_ops vlease_secondary_ops = {
 	.xstats_reset = vlease_stats_reset,
 	.rxq_info_get = rxq_info_get,
 	.txq_info_get = txq_info_get,
+	.rx_burst_mode_get = rx_burst_mode_get,
+	.tx_burst_mode_get = tx_burst_mode_get,
 };

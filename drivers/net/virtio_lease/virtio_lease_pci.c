@@ -317,8 +317,8 @@ vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *q
 	write16(queue->size, &pci->common->queue_size);
 	write16(VIRTIO_MSI_NO_VECTOR, &pci->common->queue_msix_vector);
 	write64(queue->desc_iova, pci->common->queue_desc);
-	write64(queue->avail_iova, pci->common->queue_driver);
-	write64(queue->used_iova, pci->common->queue_device);
+	write64(queue->driver_iova, pci->common->queue_driver);
+	write64(queue->device_iova, pci->common->queue_device);
 	write16(1, &pci->common->queue_enable);
 	return 0;
 }

@@ -32,13 +32,13 @@ struct vlease_pci {
 	uint32_t notify_multiplier;
 };
 
-/* Place of a virtqueue's rings, as the device sees it. */
+/* Place of a virtqueue's areas, as the device sees it; VIRTIO 1.2, 2.6. */
 struct vlease_pci_queue {
 	uint16_t index;
 	uint16_t size;
 	uint64_t desc_iova;
-	uint64_t avail_iova;
-	uint64_t used_iova;
+	uint64_t driver_iova;	/* split: the avail ring; packed: the driver's event suppression */
+	uint64_t device_iova;	/* split: the used ring; packed: the device's event suppression */
 };
 
 /* Open the device and find its structures. Logs the cause of a failure. */

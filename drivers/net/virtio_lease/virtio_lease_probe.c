@@ -25,7 +25,8 @@ struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 /* ---- The primary ---- */
 
 static int
-adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
+adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev,
+	     enum vlease_packed packed)
 {
 	struct vlease_adapter *adapter = process->adapter;
 	struct virtio_net_config config;
@@ -36,6 +37,13 @@ adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
 		VLEASE_LOG(ERR, "%s: does not offer VIRTIO_F_VERSION_1", adapter->address);
 		return -ENOTSUP;
 	}
+	if (packed == VLEASE_PACKED_ALWAYS && (features & VIRTIO_F_RING_PACKED) == 0) {
+		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_PACKED "=1: the device offers no packed "
+			   "virtqueues", adapter->address);
+		return -ENOTSUP;
+	}
+	if (packed == VLEASE_PACKED_NEVER)
+		features &= ~VIRTIO_F_RING_PACKED;
 	vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
 	adapter->features = features;
 	adapter->port_id = dev->data->port_id;
@@ -69,7 +77,7 @@ process_init(struct vlease_process *process, struct rte_eth_dev *dev,
 	ret = vlease_pci_open(&process->pci, process->adapter->address);
 	if (ret != 0)
 		return ret;
-	ret = adapter_init(process, dev);
+	ret = adapter_init(process, dev, devargs->packed);
 	if (ret == 0)
 		ret = vlease_device_begin(process);
 	if (ret == 0)
@@ -332,4 +340,4 @@ RTE_PMD_REGISTER_PCI(net_virtio_lease, vlease_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_virtio_lease, vlease_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_virtio_lease, "* dmabuf-vfio-pci");
 RTE_PMD_REGISTER_PARAM_STRING(net_virtio_lease,
-	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc>");
+	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> " VLEASE_ARG_PACKED "=<0|1>");

@@ -7,7 +7,10 @@
 
 #include "virtio_lease.h"
 
-/* VIRTIO 1.2, 2.7: a split ring's size is a power of two, and the device sets the largest. */
+/*
+ * The device sets the largest size. A split ring's is a power of two (VIRTIO 1.2, 2.7); a packed
+ * one's need not be (2.8.10.1), but our indices have the wrap counter in the bit above the place.
+ */
 static int
 check_size(struct rte_eth_dev *dev, uint16_t queue, uint16_t size)
 {
@@ -29,9 +32,12 @@ describe_queue(struct rte_eth_dev *dev, uint16_t queue, uint16_t size, unsigned 
 	       uint16_t free_thresh, struct rte_mempool *pool)
 {
 	struct vlease_queue_config *config = &vlease_process(dev)->queues[queue];
+	const uint64_t features = vlease_adapter(dev)->features;
+	const bool packed = (features & VIRTIO_F_RING_PACKED) != 0;
 	const struct rte_memzone *zone;
 
-	zone = rte_eth_dma_zone_reserve(dev, "vlease_ring", queue, vlease_ring_bytes(size),
+	zone = rte_eth_dma_zone_reserve(dev, "vlease_ring", queue,
+					vlease_queue_ring_bytes(size, packed),
 					RTE_CACHE_LINE_SIZE, (int)socket);
 	if (zone == NULL)
 		return -ENOMEM;
@@ -43,6 +49,8 @@ describe_queue(struct rte_eth_dev *dev, uint16_t queue, uint16_t size, unsigned 
 		.vq_index = queue,
 		.port_id = dev->data->port_id,
 		.free_thresh = free_thresh,
+		.packed = packed,
+		.in_order = (features & VIRTIO_F_IN_ORDER) != 0,
 	};
 	return 0;
 }

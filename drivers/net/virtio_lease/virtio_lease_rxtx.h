@@ -195,7 +195,7 @@ struct vlease_txq {
 	 */
 	uint16_t free_head __rte_cache_aligned;
 	uint16_t free_tail;
-	uint16_t avail_idx;	/**< split: frames made available */
+	uint16_t avail_idx;	/**< frames made available */
 	uint16_t used_cons;	/**< split: frames completed */
 	uint8_t rung;
 	uint8_t broken;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ *
+ * The control queue: each command reaches the device whole, in both layouts, past all wraps.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "virtio_lease_cvq.h"
+#include "virtio_lease_virtio.h"
+
+#define INDEX 12
+#define REFUSED 1
+
+int vlease_logtype;
+
+/** What the device gets to see: the queue as it was enabled, and its doorbell. */
+static struct vlease_pci_queue enabled;
+static struct software_device device;
+
+int
+vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *offset)
+{
+	*offset = 0;
+	return 0;
+}
+
+volatile uint16_t *
+vlease_pci_doorbell(struct vlease_pci *pci, uint64_t offset)
+{
+	return &device.doorbell;
+}
+
+int
+vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue)
+{
+	enabled = *queue;
+	if (mode->packed) {
+		software_device_init_packed(&device, (void *)queue->desc_iova, queue->size);
+		device.event = (void *)queue->device_iova;
+	} else {
+		software_device_init(&device, (void *)queue->desc_iova, queue->size);
+		device.avail = (void *)queue->driver_iova;
+		device.used = (void *)queue->device_iova;
+	}
+	device.in_order = mode->in_order;
+	return 0;
+}
+
+/** A command as the device has read it. */
+struct command {
+	uint8_t class, command;
+	uint8_t data[64];
+	uint32_t length;
+};
+
+struct device_thread {
+	pthread_t thread;
+	bool stop;
+	uint8_t answer;
+	struct command got;
+	unsigned int commands;
+	bool wrong;
+};
+
+/** The i-th part of the buffer that was taken, which begins at a place of the ring. */
+static void *
+part(uint16_t place, unsigned int i, uint32_t *len, uint16_t *flags)
+{
+	const struct vlease_packed_desc *packed;
+	const struct vlease_desc *desc;
+	uint16_t at;
+
+	if (mode->packed) {
+		packed = &device.packed_desc[(place + i) & device.mask];
+		*len = packed->len;
+		*flags = packed->flags & (uint16_t)~VLEASE_PACKED_TURN;
+		return (void *)packed->addr;
+	}
+	for (at = device.popped.id; i > 0; i--)
+		at = device.desc[at & device.mask].next;
+	desc = &device.desc[at & device.mask];
+	*len = desc->len;
+	*flags = desc->flags;
+	return (void *)desc->addr;
+}
+
+static void
+serve(struct device_thread *t)
+{
+	uint16_t place = device.avail_cons, flags[3];
+	uint8_t *at[3];
+	uint32_t len[3];
+	unsigned int i;
+
+	/* In order, a chain begins where the last one has ended (2.7.9). */
+	if (software_device_pop(&device) < 0 ||
+	    (!mode->packed && device.popped.id != (3 * t->commands) % device.size)) {
+		t->wrong = true;
+		return;
+	}
+	for (i = 0; i < 3; i++)
+		at[i] = part(place, i, &len[i], &flags[i]);
+	t->wrong |= len[0] != 2 || len[1] > sizeof(t->got.data) || len[2] != 1 ||
+		    flags[0] != VLEASE_DESC_NEXT || flags[1] != VLEASE_DESC_NEXT ||
+		    flags[2] != VLEASE_DESC_WRITE;
+	if (t->wrong)
+		return;
+	t->got.class = at[0][0];
+	t->got.command = at[0][1];
+	t->got.length = len[1];
+	memcpy(t->got.data, at[1], len[1]);
+	*at[2] = t->answer;
+	t->commands++;
+	software_device_use(&device, device.popped.id, 1);
+}
+
+static void *
+run_device(void *arg)
+{
+	struct device_thread *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
+		if (software_device_rung(&device))
+			serve(t);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void
+commands_arrive_whole(void **state)
+{
+	struct device_thread t = { .answer = VIRTIO_NET_OK };
+	struct vlease_cvq cvq = { 0 };
+	uint8_t data[8];
+	unsigned int i;
+
+	assert_int_equal(vlease_cvq_create(&cvq, mode->name, SOCKET_ID_ANY), 0);
+	assert_int_equal(vlease_cvq_command(&cvq, 0, 0, data, 1), -ENOTSUP);
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(enabled.index, INDEX);
+	assert_int_equal(enabled.desc_iova % 16, 0);
+	assert_int_equal(enabled.driver_iova % 4, 0);
+	assert_int_equal(enabled.device_iova % 4, 0);
+	assert_int_equal(pthread_create(&t.thread, NULL, run_device, &t), 0);
+	for (i = 0; i < 100; i++) {
+		memset(data, i, sizeof(data));
+		assert_int_equal(vlease_cvq_command(&cvq, i, i + 1, data, 1 + i % 8), 0);
+		assert_int_equal(t.got.class, i);
+		assert_int_equal(t.got.command, i + 1);
+		assert_int_equal(t.got.length, 1 + i % 8);
+		assert_memory_equal(t.got.data, data, 1 + i % 8);
+		assert_int_equal(device.rung_with, INDEX);
+	}
+	t.answer = REFUSED;
+	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, data, 1), -EIO);
+	/* After a reset it starts again. */
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
+	pthread_join(t.thread, NULL);
+	assert_int_equal(t.commands, 101);
+	t = (struct device_thread){ .answer = VIRTIO_NET_OK };
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(pthread_create(&t.thread, NULL, run_device, &t), 0);
+	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, data, 1), 0);
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
+	pthread_join(t.thread, NULL);
+	assert_false(t.wrong);
+	vlease_cvq_destroy(&cvq);
+}
+
+static void
+no_answer_is_an_error(void **state)
+{
+	struct vlease_cvq cvq = { 0 };
+	uint8_t data = 0;
+
+	/* It takes its time, and is the same in all layouts. */
+	if (mode->packed || mode->in_order)
+		return;
+	assert_int_equal(vlease_cvq_create(&cvq, mode->name, SOCKET_ID_ANY), 0);
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, &data, 1), -ETIMEDOUT);
+	vlease_cvq_destroy(&cvq);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(commands_arrive_whole),
+		cmocka_unit_test(no_answer_is_an_error),
+	};
+
+	start_eal(argv[0]);
+	return run_in_all_modes(tests);
+}
