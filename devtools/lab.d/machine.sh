@@ -3,7 +3,7 @@
 #
 # The virtual machine: QEMU's command line for each kind of machine.
 
-machines=(default no-iommu)
+machines=(default no-iommu packed)
 
 # QEMU of trixie runs on any host by its own dynamic loader.
 qemu() {
@@ -35,7 +35,7 @@ root_port() {
 	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1,x-speed=5"
 }
 
-# wired_port NUMBER IOMMU-OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
+# wired_port NUMBER OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
 wired_port() {
 	root_port "$1"
 	echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off" \
@@ -66,8 +66,9 @@ machine_args() {
 	local platform=,iommu_platform=on,ats=on
 	[[ $1 == no-iommu ]] && platform='' ||
 		echo '-device intel-iommu,intremap=on,eim=on,caching-mode=on,device-iotlb=on'
-	wired_port 0 "$platform"
-	wired_port 1 "$platform"
+	# One end with the rings of packed=on, the other used in order as well.
+	wired_port 0 "$platform$([[ $1 != packed ]] || echo ,packed=on)"
+	wired_port 1 "$platform$([[ $1 != packed ]] || echo ,packed=on,in_order=on)"
 	shared_page_port "$platform"
 	[[ $1 == no-iommu ]] || bar_devices
 }
