@@ -18,5 +18,5 @@ for subject in SUBJECTS:
     conformance(subject, "--stress", str(int(os.environ["STRESS_S"]) // len(SUBJECTS)))
 
 leaks = kernel_leaks()
-check(not leaks, f"kmemleak reports {len(leaks)} leaks:\n" + "".join(leaks[:10]))
+check(not leaks, f"kmemleak reports {len(leaks)} leaks:\n" + "".join(leaks[:5]))
 report("kmemleak reports nothing")
