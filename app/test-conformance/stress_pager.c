@@ -14,6 +14,11 @@
 struct late {
 	int uffd;
 	char *page, *copy;
+	/*
+	 * Held while copy changes and page is dropped: a fault that a signal interrupts tells of
+	 * itself twice, and what answers the second time may come during the next call.
+	 */
+	pthread_mutex_t lock;
 	atomic_bool stop;
 };
 
@@ -34,8 +39,10 @@ serve(void *arg)
 		    read(late->uffd, &message, sizeof(message)) != sizeof(message))
 			continue;
 		usleep(1000);
+		pthread_mutex_lock(&late->lock);
 		if (ioctl(late->uffd, UFFDIO_COPY, &copy) && errno != EEXIST && errno != EAGAIN)
 			stress_wrong("UFFDIO_COPY", errno);
+		pthread_mutex_unlock(&late->lock);
 		stress_state->late_pages++;
 	}
 	return arg;
@@ -69,8 +76,10 @@ call_late(struct late *late, const struct call *call, int fd)
 	size_t size;
 	int ret;
 
+	pthread_mutex_lock(&late->lock);
 	request = call->build(late->copy, &size, fd);
 	madvise(late->page, target.page, MADV_DONTNEED);
+	pthread_mutex_unlock(&late->lock);
 	ret = ioctl(target.dev.fd, request, late->page);
 	if (ret < 0 && errno != EMFILE)
 		stress_wrong(call->name, errno);
@@ -80,7 +89,7 @@ call_late(struct late *late, const struct call *call, int fd)
 void *
 stress_late_pages(void *arg)
 {
-	struct late late = { 0 };
+	struct late late = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	pthread_t server;
 
 	if (!late_open(&late) || pthread_create(&server, NULL, serve, &late))
