@@ -96,48 +96,22 @@ static __rte_noinline unsigned int
 tx_collect_any_order(struct vlease_txq *q)
 {
 	const struct vlease_packed_desc *ring = q->packed_desc;
-	struct rte_mbuf *mbufs[TX_COLLECT];
 	const uint16_t mask = q->mask, size = q->size, from = q->free_tail;
-	uint16_t tail = from, pending = vlease_txq_pending(q), end, id;
-	unsigned int n, plain = 0;
-	uintptr_t word, seen = 0;
+	struct rte_mbuf *mbufs[TX_COLLECT];
+	struct tx_batch batch = { .mbufs = mbufs, .tail = from };
+	uint16_t pending = vlease_txq_pending(q), id;
+	unsigned int n;
 	uint64_t used;
 
-	for (n = 0; n < TX_COLLECT && (uint16_t)(tail - from) < pending; n++) {
-		used = vlease_packed_load(&ring[tail & mask]);
-		if (!vlease_packed_is_used(used, tail - size, size))
+	for (n = 0; n < TX_COLLECT && (uint16_t)(batch.tail - from) < pending; n++) {
+		used = vlease_packed_load(&ring[batch.tail & mask]);
+		if (!vlease_packed_is_used(used, batch.tail - size, size))
 			break;
 		id = vlease_packed_word_id(used);
-		if (unlikely(id > mask)) {
-			tx_break(q, VLEASE_BROKEN_USED_ID);
+		if (unlikely(!tx_take(q, &batch, id)))
 			break;
-		}
-		word = q->slots[id];
-		if (likely((word & VLEASE_SLOT_BITS) == 0)) {
-			mbufs[plain++] = (struct rte_mbuf *)word;
-		} else if (unlikely(word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER))) {
-			tx_break(q, VLEASE_BROKEN_USED_ID);
-			break;
-		}
-		seen |= word;
-		q->slots[id] = word | VLEASE_SLOT_IDLE;
-		q->free_ids[tail++ & mask] = id;
-		if (unlikely(word & VLEASE_SLOT_MORE)) {
-			end = tx_collect_chain(q, id, tail);
-			if (unlikely(end == tail)) {
-				tail--;
-				tx_break(q, VLEASE_BROKEN_CHAIN);
-				break;
-			}
-			tail = end;
-		}
 	}
-	vlease_publish(&q->free_tail, tail);
-	if (likely(plain > 0))
-		vlease_pool_put(q->pool, mbufs, plain);
-	if (unlikely(seen & (VLEASE_SLOT_FOREIGN | VLEASE_SLOT_MORE)))
-		tx_free_foreign(q, from, tail, false);
-	return (uint16_t)(tail - from);
+	return tx_return(q, &batch);
 }
 
 static inline unsigned int

@@ -48,46 +48,19 @@ static __rte_noinline unsigned int
 tx_collect_any_order(struct vlease_txq *q)
 {
 	struct rte_mbuf *mbufs[TX_COLLECT];
-	const uint16_t mask = q->mask, from = q->free_tail;
-	uint16_t tail = from, cons = q->used_cons, end;
-	unsigned int i, n = tx_used(q), plain = 0;
-	uintptr_t word, seen = 0;
+	struct tx_batch batch = { .mbufs = mbufs, .tail = q->free_tail };
+	const uint16_t mask = q->mask, cons = q->used_cons;
+	unsigned int i, n = tx_used(q);
 	uint32_t id;
 
 	n = RTE_MIN(n, (unsigned int)TX_COLLECT);
 	for (i = 0; i < n; i++) {
 		id = vlease_load_used_id(q->used, (uint16_t)(cons + i) & mask);
-		if (unlikely(id > mask)) {
-			tx_break(q, VLEASE_BROKEN_USED_ID);
+		if (unlikely(!tx_take(q, &batch, id)))
 			break;
-		}
-		word = q->slots[id];
-		if (likely((word & VLEASE_SLOT_BITS) == 0)) {
-			mbufs[plain++] = (struct rte_mbuf *)word;
-		} else if (unlikely(word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER))) {
-			tx_break(q, VLEASE_BROKEN_USED_ID);
-			break;
-		}
-		seen |= word;
-		q->slots[id] = word | VLEASE_SLOT_IDLE;
-		q->free_ids[tail++ & mask] = id;
-		if (unlikely(word & VLEASE_SLOT_MORE)) {
-			end = tx_collect_chain(q, id, tail);
-			if (unlikely(end == tail)) {
-				tail--;
-				tx_break(q, VLEASE_BROKEN_CHAIN);
-				break;
-			}
-			tail = end;
-		}
 	}
-	vlease_publish(&q->free_tail, tail);
 	q->used_cons = cons + i;
-	if (likely(plain > 0))
-		vlease_pool_put(q->pool, mbufs, plain);
-	if (unlikely(seen & (VLEASE_SLOT_FOREIGN | VLEASE_SLOT_MORE)))
-		tx_free_foreign(q, from, tail, false);
-	return (uint16_t)(tail - from);
+	return tx_return(q, &batch);
 }
 
 static inline unsigned int

@@ -166,6 +166,62 @@ tx_give_back(struct vlease_txq *q, unsigned int n)
 		tx_free_foreign(q, from, from + n, true);
 }
 
+/** Completions on their way back, in any order. */
+struct tx_batch {
+	struct rte_mbuf **mbufs; /* those that need no look; room for TX_COLLECT */
+	unsigned int plain;
+	uintptr_t seen;		/* bits of all slots */
+	uint16_t tail;		/* end of the FIFO with them */
+};
+
+/** Take the frame of a used id, its chain included. False: the queue is broken. */
+static __rte_always_inline int
+tx_take(struct vlease_txq *q, struct tx_batch *batch, uint32_t id)
+{
+	const uint16_t mask = q->mask;
+	uintptr_t word;
+	uint16_t end;
+
+	if (unlikely(id > mask)) {
+		tx_break(q, VLEASE_BROKEN_USED_ID);
+		return 0;
+	}
+	word = q->slots[id];
+	if (likely((word & VLEASE_SLOT_BITS) == 0)) {
+		batch->mbufs[batch->plain++] = (struct rte_mbuf *)word;
+	} else if (unlikely(word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER))) {
+		tx_break(q, VLEASE_BROKEN_USED_ID);
+		return 0;
+	}
+	batch->seen |= word;
+	q->slots[id] = word | VLEASE_SLOT_IDLE;
+	q->free_ids[batch->tail++ & mask] = id;
+	if (unlikely(word & VLEASE_SLOT_MORE)) {
+		end = tx_collect_chain(q, id, batch->tail);
+		if (unlikely(end == batch->tail)) {
+			batch->tail--;
+			tx_break(q, VLEASE_BROKEN_CHAIN);
+			return 0;
+		}
+		batch->tail = end;
+	}
+	return 1;
+}
+
+/** Give the ids of a batch back, then its mbufs. Returns how many descriptors became free. */
+static __rte_always_inline unsigned int
+tx_return(struct vlease_txq *q, struct tx_batch *batch)
+{
+	const uint16_t from = q->free_tail, tail = batch->tail;
+
+	vlease_publish(&q->free_tail, tail);
+	if (likely(batch->plain > 0))
+		vlease_pool_put(q->pool, batch->mbufs, batch->plain);
+	if (unlikely(batch->seen & (VLEASE_SLOT_FOREIGN | VLEASE_SLOT_MORE)))
+		tx_free_foreign(q, from, tail, false);
+	return (uint16_t)(tail - from);
+}
+
 static __rte_always_inline unsigned int
 tx_collect_all(struct vlease_txq *q, const bool in_order)
 {
