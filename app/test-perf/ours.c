@@ -62,11 +62,11 @@ serve(struct software_device *device, const struct vlease_queue_config *queue, b
 {
 	void *ring = device_view(queue->ring);
 
-	if (queue->packed)
+	if (vlease_is_packed(queue))
 		software_device_init_packed(device, ring, queue->size);
 	else
 		software_device_init(device, ring, queue->size);
-	device->in_order = queue->in_order;
+	device->in_order = vlease_is_in_order(queue);
 	device->offset = (uint8_t *)ring - (uint8_t *)queue->ring;
 	if (checksum)
 		device->header = (struct vlease_net_hdr){

@@ -14,10 +14,10 @@
 #define MAX_POOL 8192
 
 static const struct mode modes[] = {
-	{ "split", false, false },
-	{ "split_in_order", false, true },
-	{ "packed", true, false },
-	{ "packed_in_order", true, true },
+	{ "split", false, false, 0 },
+	{ "split_in_order", false, true, VIRTIO_F_IN_ORDER },
+	{ "packed", true, false, VIRTIO_F_RING_PACKED },
+	{ "packed_in_order", true, true, VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER },
 };
 
 const struct mode *mode = &modes[0];
@@ -32,7 +32,7 @@ _run_in_all_modes(const struct CMUnitTest *tests, size_t n)
 	return failed;
 }
 
-volatile uint16_t *vlease_doorbells[VLEASE_MAX_DOORBELLS];
+struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 static unsigned int requests;
 
 void
@@ -324,8 +324,7 @@ make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempoo
 		.size = size,
 		.vq_index = VQ_INDEX,
 		.port_id = PORT_ID,
-		.packed = mode->packed,
-		.in_order = mode->in_order,
+		.features = mode->features,
 	};
 	assert_non_null(config->ring);
 	config->ring_iova = (uintptr_t)config->ring;
@@ -337,11 +336,11 @@ make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempoo
 static void
 attach_device(struct software_device *dev, const struct vlease_queue_config *config)
 {
-	if (config->packed)
+	if (vlease_is_packed(config))
 		software_device_init_packed(dev, config->ring, config->size);
 	else
 		software_device_init(dev, config->ring, config->size);
-	dev->in_order = config->in_order;
+	dev->in_order = vlease_is_in_order(config);
 }
 
 void
@@ -353,7 +352,7 @@ make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable)
 	assert_int_equal(vlease_rxq_init(rx->q, &rx->config), 0);
 	attach_device(&rx->device, &rx->config);
 	vlease_set_doorbell(SLOT, &rx->device.doorbell);
-	rx->burst = vlease_rx_burst(mode->packed, mode->in_order, mergeable);
+	rx->burst = vlease_rx_burst(mode->features | (mergeable ? VIRTIO_NET_F_MRG_RXBUF : 0), 0);
 }
 
 void
@@ -365,7 +364,7 @@ make_tx(struct tx *tx, uint16_t size)
 	assert_int_equal(vlease_txq_init(tx->q, &tx->config), 0);
 	attach_device(&tx->device, &tx->config);
 	vlease_set_doorbell(SLOT, &tx->device.doorbell);
-	tx->burst = vlease_tx_burst(mode->packed, mode->in_order);
+	tx->burst = vlease_tx_burst(mode->features, 0);
 }
 
 int

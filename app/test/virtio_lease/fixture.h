@@ -31,6 +31,7 @@ struct mode {
 	const char *name;
 	bool packed;
 	bool in_order;
+	uint64_t features;
 };
 
 /** That of all queues made from now on. */

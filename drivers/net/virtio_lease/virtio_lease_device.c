@@ -59,7 +59,7 @@ enable_queue(struct vlease_process *process, uint16_t index)
 		.desc_iova = config->ring_iova,
 	};
 
-	if (config->packed) {
+	if (vlease_is_packed(config)) {
 		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(config->size);
 		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(config->size);
 	} else {

@@ -21,10 +21,20 @@
 #define VLEASE_MAX_DOORBELLS (RTE_MAX_ETHPORTS * VLEASE_MAX_VQS)
 
 /**
+ * The doorbell of one virtqueue, in this process. A cache line, since the thread that polls the
+ * queue writes to it: what it costs a burst are a load and a branch for the lease, and two stores
+ * to the same line so that an orderly end of the lease can wait for the burst's own.
+ */
+struct vlease_doorbell {
+	volatile uint16_t *address;	/**< NULL: this process does not hold the lease */
+	uint32_t busy;			/**< a burst is under way */
+} __rte_cache_aligned;
+
+/**
  * One entry a virtqueue, at vlease_doorbell_slot(). Set and cleared by the lease side of this
  * process, from any thread, while bursts run. Hidden, so that a burst needs no GOT entry.
  */
-extern volatile uint16_t *vlease_doorbells[VLEASE_MAX_DOORBELLS]
+extern struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS]
 	__attribute__((visibility("hidden")));
 
 /**
@@ -40,21 +50,40 @@ vlease_doorbell_slot(uint16_t port_id, uint16_t vq_index)
 	return (uint32_t)port_id * VLEASE_MAX_VQS + vq_index;
 }
 
-/**
- * The doorbell, or NULL. A burst loads it once and uses what it got to its end: an entry cleared
- * meanwhile means the lease is over, and then the page itself says so (SIGBUS, handled in
- * bar_slice) if the kernel has taken it.
- */
+/** The doorbell, or NULL. */
 static inline volatile uint16_t *
 vlease_doorbell(uint32_t slot)
 {
-	return __atomic_load_n(&vlease_doorbells[slot], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&vlease_doorbells[slot].address, __ATOMIC_ACQUIRE);
 }
 
 static inline void
 vlease_set_doorbell(uint32_t slot, volatile uint16_t *address)
 {
-	__atomic_store_n(&vlease_doorbells[slot], address, __ATOMIC_RELEASE);
+	__atomic_store_n(&vlease_doorbells[slot].address, address, __ATOMIC_RELEASE);
+}
+
+/**
+ * Begin a burst: returns the doorbell, or NULL. The burst uses what it got to its end: an entry
+ * cleared meanwhile means that the lease is over, and then the page itself says so (SIGBUS,
+ * handled in bar_slice) if the kernel has taken it.
+ *
+ * No fence between the store and the load: who clears the entry and then wants to know whether a
+ * burst still uses it makes all threads pass one (membarrier(2)) before it looks at busy.
+ */
+static inline volatile uint16_t *
+vlease_burst_begin(uint32_t slot)
+{
+	__atomic_store_n(&vlease_doorbells[slot].busy, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return vlease_doorbell(slot);
+}
+
+/** End a burst: all that it has stored is in effect before. */
+static inline void
+vlease_burst_end(uint32_t slot)
+{
+	__atomic_store_n(&vlease_doorbells[slot].busy, 0, __ATOMIC_RELEASE);
 }
 
 #endif /* VIRTIO_LEASE_DOORBELL_H */

@@ -20,12 +20,10 @@ void
 vlease_set_bursts(struct rte_eth_dev *dev)
 {
 	const uint64_t features = vlease_adapter(dev)->features;
-	bool packed = (features & VIRTIO_F_RING_PACKED) != 0;
-	bool in_order = (features & VIRTIO_F_IN_ORDER) != 0;
-	bool mergeable = (features & VIRTIO_NET_F_MRG_RXBUF) != 0;
+	const struct rte_eth_conf *conf = &dev->data->dev_conf;
 
-	dev->rx_pkt_burst = vlease_rx_burst(packed, in_order, mergeable);
-	dev->tx_pkt_burst = vlease_tx_burst(packed, in_order);
+	dev->rx_pkt_burst = vlease_rx_burst(features, conf->rxmode.offloads);
+	dev->tx_pkt_burst = vlease_tx_burst(features, conf->txmode.offloads);
 }
 
 static int

@@ -6,7 +6,7 @@
 
 #include "virtio_lease.h"
 
-volatile uint16_t *vlease_doorbells[VLEASE_MAX_DOORBELLS];
+struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 
 static uint32_t
 doorbell_slot(const struct vlease_process *process, unsigned int queue)

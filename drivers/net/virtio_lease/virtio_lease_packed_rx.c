@@ -147,24 +147,24 @@ rx_wants_doorbell(const struct vlease_rxq *q)
 uint16_t
 vlease_recv_packed_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false);
 }
 
 uint16_t
 vlease_recv_packed_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false);
 }
 
 uint16_t
 vlease_recv_packed_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst_mergeable(rx_queue, rx_pkts, nb_pkts, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true);
 }
 
 uint16_t
 vlease_recv_packed_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					   uint16_t nb_pkts)
 {
-	return rx_burst_mergeable(rx_queue, rx_pkts, nb_pkts, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true);
 }

@@ -29,7 +29,7 @@ check_size(struct rte_eth_dev *dev, uint16_t queue, uint16_t size)
 /* What a queue is made of; the ring lives until vlease_{rx,tx}_queue_release(). */
 static int
 describe_queue(struct rte_eth_dev *dev, uint16_t queue, uint16_t size, unsigned int socket,
-	       uint16_t free_thresh, struct rte_mempool *pool)
+	       uint16_t free_thresh, uint64_t offloads, struct rte_mempool *pool)
 {
 	struct vlease_queue_config *config = &vlease_process(dev)->queues[queue];
 	const uint64_t features = vlease_adapter(dev)->features;
@@ -49,8 +49,8 @@ describe_queue(struct rte_eth_dev *dev, uint16_t queue, uint16_t size, unsigned 
 		.vq_index = queue,
 		.port_id = dev->data->port_id,
 		.free_thresh = free_thresh,
-		.packed = packed,
-		.in_order = (features & VIRTIO_F_IN_ORDER) != 0,
+		.features = features,
+		.offloads = offloads,
 	};
 	return 0;
 }
@@ -89,7 +89,8 @@ vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 	if (ret != 0)
 		return ret;
 	release_queue(dev, queue, object);
-	ret = describe_queue(dev, queue, nb_desc, socket, conf->rx_free_thresh, pool);
+	ret = describe_queue(dev, queue, nb_desc, socket, conf->rx_free_thresh,
+			     conf->offloads, pool);
 	if (ret != 0)
 		return ret;
 	*object = rte_zmalloc_socket("vlease_rxq", vlease_rxq_bytes(nb_desc),
@@ -115,7 +116,8 @@ vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 	if (ret != 0)
 		return ret;
 	release_queue(dev, queue, object);
-	ret = describe_queue(dev, queue, nb_desc, socket, conf->tx_free_thresh, NULL);
+	ret = describe_queue(dev, queue, nb_desc, socket, conf->tx_free_thresh,
+			     conf->offloads, NULL);
 	if (ret != 0)
 		return ret;
 	*object = rte_zmalloc_socket("vlease_txq", vlease_txq_bytes(nb_desc),

@@ -40,7 +40,7 @@ mark_fifo(struct ownership *o, const uint16_t *ids, uint16_t head, uint16_t n,
 
 	for (i = 0; i < RTE_MIN(n, c->size); i++) {
 		at = (uint16_t)(head + i) & (c->size - 1);
-		mark_free(o, c->in_order ? at : ids[at], c->size);
+		mark_free(o, vlease_is_in_order(c) ? at : ids[at], c->size);
 	}
 }
 
@@ -107,7 +107,8 @@ int
 vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
 	const struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
-	const uint16_t *ids = c->packed ? (const uint16_t *)&q->slots[c->size] : avail->ring;
+	const uint16_t *ids = vlease_is_packed(c) ? (const uint16_t *)&q->slots[c->size] :
+			      avail->ring;
 	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
 	struct ownership *o = ownership_new(c->size);

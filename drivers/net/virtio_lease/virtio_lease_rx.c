@@ -90,7 +90,7 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	if (room < VLEASE_RX_DATA_OFF + VLEASE_RX_MIN_LEN)
 		return -EINVAL;
 
-	if (c->packed) {
+	if (vlease_is_packed(c)) {
 		q->packed_desc = c->ring;
 		q->free_ids = (uint16_t *)&q->slots[c->size];
 		q->device_event = RTE_PTR_ADD(c->ring, vlease_packed_device_offset(c->size));
@@ -99,8 +99,8 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 		q->avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
 		q->used = RTE_PTR_ADD(c->ring, vlease_used_offset(c->size));
 	}
-	q->packed = c->packed;
-	q->in_order = c->in_order;
+	q->packed = vlease_is_packed(c);
+	q->in_order = vlease_is_in_order(c);
 	q->pool = c->pool;
 	rte_mbuf_refcnt_set(&fresh, 1);
 	memcpy(&q->rearm, &fresh.rearm_data, sizeof(q->rearm));
@@ -122,7 +122,7 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 }
 
 vlease_burst_t
-vlease_rx_burst(bool packed, bool in_order, bool mergeable)
+vlease_rx_burst(uint64_t features, uint64_t offloads __rte_unused)
 {
 	static const vlease_burst_t bursts[2][2][2] = {
 		{
@@ -137,5 +137,7 @@ vlease_rx_burst(bool packed, bool in_order, bool mergeable)
 		},
 	};
 
-	return bursts[packed][in_order][mergeable];
+	return bursts[(features & VIRTIO_F_RING_PACKED) != 0]
+		     [(features & VIRTIO_F_IN_ORDER) != 0]
+		     [(features & VIRTIO_NET_F_MRG_RXBUF) != 0];
 }

@@ -7,8 +7,8 @@
 /**
  * @file
  * Receiving, whatever the layout of the ring. Each layout's source defines the few functions
- * declared first, and makes burst functions of rx_burst() and rx_burst_mergeable(). All of it is
- * folded into them: in_order is a constant wherever frames pass.
+ * declared first, and makes burst functions of rx_burst(). All of it is folded into them: in_order
+ * and mergeable are constants wherever frames pass.
  */
 
 #include <assert.h>
@@ -209,19 +209,14 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 
 /** Frames of one buffer each. */
 static __rte_always_inline uint16_t
-rx_burst(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const bool in_order)
+rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
+	  uint16_t nb_pkts, const bool in_order)
 {
-	struct vlease_rxq *q = rx_queue;
-	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
 	const struct rx_fresh fresh = rx_fresh(q);
 	uint16_t first = q->used_cons, n, taken, waiting;
 	uint64_t bytes = 0;
 	uint32_t len;
 
-	if (unlikely(doorbell == NULL)) {
-		vlease_request_doorbell(q->doorbell_slot);
-		return 0;
-	}
 	if (unlikely(q->broken))
 		return 0;
 
@@ -350,18 +345,12 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 
 /** Frames of num_buffers buffers each. */
 static __rte_always_inline uint16_t
-rx_burst_mergeable(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts,
-		   const bool in_order)
+rx_mergeable_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
+		    uint16_t nb_pkts, const bool in_order)
 {
-	struct vlease_rxq *q = rx_queue;
-	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
 	struct rx_merge burst = { .mbufs = rx_pkts };
 	uint16_t at, n, waiting;
 
-	if (unlikely(doorbell == NULL)) {
-		vlease_request_doorbell(q->doorbell_slot);
-		return 0;
-	}
 	if (unlikely(q->broken))
 		return 0;
 
@@ -380,6 +369,24 @@ rx_burst_mergeable(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts,
 		rx_stopped(q, true, in_order);
 	if (likely(!q->broken))
 		rx_refill(q, doorbell, in_order);
+	return n;
+}
+
+static __rte_always_inline uint16_t
+rx_burst(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const bool in_order,
+	 const bool mergeable)
+{
+	struct vlease_rxq *q = rx_queue;
+	volatile uint16_t *doorbell = vlease_burst_begin(q->doorbell_slot);
+	uint16_t n = 0;
+
+	if (unlikely(doorbell == NULL))
+		vlease_request_doorbell(q->doorbell_slot);
+	else if (mergeable)
+		n = rx_mergeable_frames(q, doorbell, rx_pkts, nb_pkts, in_order);
+	else
+		n = rx_frames(q, doorbell, rx_pkts, nb_pkts, in_order);
+	vlease_burst_end(q->doorbell_slot);
 	return n;
 }
 

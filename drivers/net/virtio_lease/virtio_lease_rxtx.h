@@ -55,6 +55,7 @@
 #include "virtio_lease_doorbell.h"
 #include "virtio_lease_ring.h"
 #include "virtio_lease_ring_packed.h"
+#include "virtio_lease_virtio.h"
 
 /** A shorter frame has no complete Ethernet header; Linux and net_virtio drop it as well. */
 #define VLEASE_RX_MIN_LEN (VLEASE_NET_HDR_SIZE + RTE_ETHER_HDR_LEN)
@@ -85,9 +86,21 @@ struct vlease_queue_config {
 	 * that trigger a collection. 0: a default; at most size.
 	 */
 	uint16_t free_thresh;
-	bool packed;		/**< VIRTIO_F_RING_PACKED is negotiated */
-	bool in_order;		/**< VIRTIO_F_IN_ORDER is negotiated */
+	uint64_t features;	/**< negotiated, VIRTIO 1.2, 5.1.3 and 6 */
+	uint64_t offloads;	/**< RTE_ETH_RX_OFFLOAD_* or RTE_ETH_TX_OFFLOAD_* in use */
 };
+
+static inline bool
+vlease_is_packed(const struct vlease_queue_config *config)
+{
+	return (config->features & VIRTIO_F_RING_PACKED) != 0;
+}
+
+static inline bool
+vlease_is_in_order(const struct vlease_queue_config *config)
+{
+	return (config->features & VIRTIO_F_IN_ORDER) != 0;
+}
 
 /** Counters of a receive queue. Written by the owner only, never reset by this code. */
 struct vlease_rx_stats {
@@ -316,9 +329,9 @@ uint16_t vlease_xmit_packed_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint
 uint16_t vlease_xmit_packed_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
 					  uint16_t nb_pkts);
 
-/** The burst function for what was negotiated. */
-vlease_burst_t vlease_rx_burst(bool packed, bool in_order, bool mergeable);
-vlease_burst_t vlease_tx_burst(bool packed, bool in_order);
+/** The burst function for queues of which the configuration has these features and offloads. */
+vlease_burst_t vlease_rx_burst(uint64_t features, uint64_t offloads);
+vlease_burst_t vlease_tx_burst(uint64_t features, uint64_t offloads);
 
 /** Text for a log line or a statistic; never NULL. */
 const char *vlease_broken_text(unsigned int broken);

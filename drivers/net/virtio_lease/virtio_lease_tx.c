@@ -48,7 +48,7 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 		return -EINVAL;
 
 	q->free_ids = (uint16_t *)&q->slots[c->size];
-	if (c->packed) {
+	if (vlease_is_packed(c)) {
 		q->packed_desc = c->ring;
 		q->next_ids = &q->free_ids[c->size];
 		q->device_event = RTE_PTR_ADD(c->ring, vlease_packed_device_offset(c->size));
@@ -59,8 +59,8 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 		q->used = RTE_PTR_ADD(c->ring, vlease_used_offset(c->size));
 		q->header_iova = c->ring_iova + vlease_header_offset(c->size);
 	}
-	q->packed = c->packed;
-	q->in_order = c->in_order;
+	q->packed = vlease_is_packed(c);
+	q->in_order = vlease_is_in_order(c);
 	q->doorbell_slot = vlease_doorbell_slot(c->port_id, c->vq_index);
 	q->size = c->size;
 	q->mask = c->size - 1;
@@ -79,12 +79,13 @@ vlease_txq_complete(struct vlease_txq *q)
 }
 
 vlease_burst_t
-vlease_tx_burst(bool packed, bool in_order)
+vlease_tx_burst(uint64_t features, uint64_t offloads __rte_unused)
 {
 	static const vlease_burst_t bursts[2][2] = {
 		{ vlease_xmit_pkts, vlease_xmit_in_order_pkts },
 		{ vlease_xmit_packed_pkts, vlease_xmit_packed_in_order_pkts },
 	};
 
-	return bursts[packed][in_order];
+	return bursts[(features & VIRTIO_F_RING_PACKED) != 0]
+		     [(features & VIRTIO_F_IN_ORDER) != 0];
 }

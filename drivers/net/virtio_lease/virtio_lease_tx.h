@@ -305,19 +305,15 @@ tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell)
 	}
 }
 
+/** Send frames through a doorbell that this process holds. */
 static __rte_always_inline uint16_t
-tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order)
+tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **tx_pkts,
+	  uint16_t nb_pkts, const bool in_order)
 {
-	struct vlease_txq *q = tx_queue;
-	volatile uint16_t *doorbell = vlease_doorbell(q->doorbell_slot);
 	struct tx_burst burst;
 	uint16_t nfree, n;
 	uint64_t bytes = 0;
 
-	if (unlikely(doorbell == NULL)) {
-		vlease_request_doorbell(q->doorbell_slot);
-		return 0;
-	}
 	if (unlikely(q->broken))
 		return 0;
 	tx_make_free(q, nb_pkts, in_order);
@@ -374,6 +370,21 @@ tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool
 	}
 	if (unlikely(n < nb_pkts))
 		q->stats.full++;
+	return n;
+}
+
+static __rte_always_inline uint16_t
+tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order)
+{
+	struct vlease_txq *q = tx_queue;
+	volatile uint16_t *doorbell = vlease_burst_begin(q->doorbell_slot);
+	uint16_t n = 0;
+
+	if (likely(doorbell != NULL))
+		n = tx_frames(q, doorbell, tx_pkts, nb_pkts, in_order);
+	else
+		vlease_request_doorbell(q->doorbell_slot);
+	vlease_burst_end(q->doorbell_slot);
 	return n;
 }
 
