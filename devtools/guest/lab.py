@@ -29,6 +29,7 @@ BAR_DEVICES = (IVSHMEM, BOCHS, EDU)
 
 PREFIX = "/opt/bar-lease"
 PROGRAMS = f"{PREFIX}/usr/libexec/dpdk-bar-lease"
+EXAMPLES = f"{PREFIX}/examples"  # DPDK's own
 LOGS = "/tmp/log"
 RELEASE = os.uname().release
 
@@ -70,7 +71,7 @@ def _report_failure(kind, error, trace):
         print(f"FAILED at line {trace.tb_lineno}: {error}", flush=True)
     else:
         sys.__excepthook__(kind, error, trace)
-    for process in Testpmd.started:
+    for process in Program.started:
         print(f"--- {process.name}, pid {process.pid}, last lines printed and logged:")
         print("\n".join(process.last_lines(15)), flush=True)
 
@@ -301,39 +302,15 @@ class Telemetry:
         self._socket.close()
 
 
-# testpmd
+# Programs
 
-class Testpmd:
-    """A stock dpdk-testpmd under our control, on a terminal of its own."""
+class Program:
+    """A program under our control, on a terminal of its own."""
 
-    PROMPT = "testpmd> "
     started = []
 
-    def __init__(self, name, *, devices=PORTS, plugins=(), secondary=False, proc_id=0, num_procs=1,
-                 queues=1, mode="flowgen", cpu=0, lcore=None, mbufs=16384, prefix="lab", eal=(),
-                 app=(), wait=120):
-        """Start it and wait for its prompt for wait seconds; with wait=0 do not wait."""
-        self.name, self.prefix = name, prefix
-        # No two processes share an lcore id: the caches of a shared mempool are per id.
-        main = 2 * proc_id if lcore is None else lcore
-        worker = main + 1
-        self.argv = ["dpdk-testpmd", "--lcores", f"{main}@{cpu},{worker}@{cpu}", "-n", "1",
-                     "--file-prefix", prefix,
-                     "--proc-type", "secondary" if secondary else "primary"]
-        for plugin in plugins:
-            self.argv += ["-d", plugin]
-        for device in devices:
-            self.argv += ["-a", device]
-        self.argv += [*eal, "--", "-i", "--nb-cores=1", f"--forward-mode={mode}",
-                      f"--rxq={queues}", f"--txq={queues}", f"--total-num-mbufs={mbufs}"]
-        if num_procs > 1:
-            self.argv += [f"--num-procs={num_procs}", f"--proc-id={proc_id}"]
-        self.argv += app
-        self._start()
-        if wait:
-            self.expect(self.PROMPT, wait)
-
-    def _start(self):
+    def __init__(self, name, argv, env=()):
+        self.name, self.argv = name, argv
         os.makedirs(LOGS, exist_ok=True)
         self._output = ""
         self._log = ""
@@ -347,11 +324,11 @@ class Testpmd:
         # On a way of its own, so that no line of the log falls into the middle of a prompt.
         log, its_log = os.pipe()
         self._process = subprocess.Popen(self.argv, stdin=theirs, stdout=theirs, stderr=its_log,
-                                         start_new_session=True)
+                                         start_new_session=True, env={**os.environ, **dict(env)})
         os.close(theirs)
         os.close(its_log)
         self.pid = self._process.pid
-        Testpmd.started.append(self)
+        Program.started.append(self)
         self._readers = [threading.Thread(target=self._read, daemon=True),
                          threading.Thread(target=self._read_log, args=(log,), daemon=True)]
         for reader in self._readers:
@@ -376,11 +353,13 @@ class Testpmd:
                     return
 
     def _read_log(self, log):
-        with open(log, errors="replace") as lines, open(f"{LOGS}/{self.name}.log", "a") as copy:
-            for line in lines:
-                self._log += line
-                copy.write(line)
+        with open(f"{LOGS}/{self.name}.log", "a") as copy:
+            while data := os.read(log, 65536):
+                text = data.decode(errors="replace")
+                self._log += text
+                copy.write(text)
                 copy.flush()
+        os.close(log)
 
     @property
     def output(self):
@@ -400,6 +379,63 @@ class Testpmd:
                 check(left > 0, f"{self.name}: no '{text}' within {timeout} s")
                 self._grew.wait(left)
             return self._output[start:at]
+
+    @property
+    def alive(self):
+        return self._process.poll() is None
+
+    def wait(self, timeout=60):
+        """Wait for its end and its last words; return the exit status."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise CheckFailed(f"{self.name} did not end within {timeout} s") from None
+        for reader in self._readers:
+            reader.join(5)
+        return status
+
+    def kill(self, sig=signal.SIGKILL):
+        os.kill(self.pid, sig)
+        if sig == signal.SIGKILL:
+            self._process.wait()
+
+    def fds(self):
+        return fds(self.pid)
+
+    def maps(self):
+        return maps(self.pid)
+
+
+# testpmd
+
+class Testpmd(Program):
+    """A stock dpdk-testpmd."""
+
+    PROMPT = "testpmd> "
+
+    def __init__(self, name, *, devices=PORTS, plugins=(), secondary=False, proc_id=0, num_procs=1,
+                 queues=1, mode="flowgen", cpu=0, lcore=None, mbufs=16384, prefix="lab", eal=(),
+                 app=(), wait=120):
+        """Start it and wait for its prompt for wait seconds; with wait=0 do not wait."""
+        self.prefix = prefix
+        # No two processes share an lcore id: the caches of a shared mempool are per id.
+        main = 2 * proc_id if lcore is None else lcore
+        worker = main + 1
+        argv = ["dpdk-testpmd", "--lcores", f"{main}@{cpu},{worker}@{cpu}", "-n", "1",
+                "--file-prefix", prefix,
+                "--proc-type", "secondary" if secondary else "primary"]
+        for plugin in plugins:
+            argv += ["-d", plugin]
+        for device in devices:
+            argv += ["-a", device]
+        argv += [*eal, "--", "-i", "--nb-cores=1", f"--forward-mode={mode}",
+                 f"--rxq={queues}", f"--txq={queues}", f"--total-num-mbufs={mbufs}"]
+        if num_procs > 1:
+            argv += [f"--num-procs={num_procs}", f"--proc-id={proc_id}"]
+        argv += app
+        super().__init__(name, argv)
+        if wait:
+            self.expect(self.PROMPT, wait)
 
     def cmd(self, text, timeout=60):
         """Send a command, wait for the next prompt, return what was printed in between."""
@@ -445,35 +481,10 @@ class Testpmd:
         parts = re.split(r"Forward statistics for port (\d+)", self.cmd("show fwd stats all"))
         return {int(port): _counters(text) for port, text in zip(parts[1::2], parts[2::2])}
 
-    @property
-    def alive(self):
-        return self._process.poll() is None
-
-    def wait(self, timeout=60):
-        """Wait for its end and its last words; return the exit status."""
-        try:
-            status = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise CheckFailed(f"{self.name} did not end within {timeout} s") from None
-        for reader in self._readers:
-            reader.join(5)
-        return status
-
     def quit(self, timeout=60):
         """End it in an orderly way; return the exit status."""
         os.write(self._terminal, b"quit\n")
         return self.wait(timeout)
-
-    def kill(self, sig=signal.SIGKILL):
-        os.kill(self.pid, sig)
-        if sig == signal.SIGKILL:
-            self._process.wait()
-
-    def fds(self):
-        return fds(self.pid)
-
-    def maps(self):
-        return maps(self.pid)
 
 
 def _counters(text):
@@ -482,6 +493,6 @@ def _counters(text):
 
 @atexit.register
 def _kill_started():
-    for process in Testpmd.started:
+    for process in Program.started:
         if process.alive:
             process.kill()

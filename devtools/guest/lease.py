@@ -58,15 +58,23 @@ def kill_at_full_speed(victim):
     return killed
 
 
-def process(number, *, name=None, memattr=None, eal=(), **options):
+def process(number, *, name=None, memattr=None, processes=PROCESSES, eal=(), app=(), **options):
     """Process 0 is the primary; the others are secondaries."""
     devices = PORTS if memattr is None else [f"{port},memattr={memattr}" for port in PORTS]
     started = Testpmd(name or ("primary" if number == 0 else f"secondary{number}"),
                       devices=devices, plugins=[driver_plugin()], secondary=number > 0,
-                      proc_id=number, num_procs=PROCESSES, queues=QUEUES, cpu=number % 2,
-                      eal=(*MEMPOOL, *eal), app=("--nb-ports=2",), **options)
+                      proc_id=number, num_procs=processes, queues=processes * SHARE,
+                      cpu=number % 2, eal=(*MEMPOOL, *eal), app=("--nb-ports=2", *app), **options)
     pace(started.pid)
     return started
+
+
+def eal_arguments(prefix="lab"):
+    """By which another program than testpmd takes part."""
+    arguments = ["--file-prefix", prefix, "-d", driver_plugin(), *MEMPOOL]
+    for port in PORTS:
+        arguments += ["-a", port]
+    return arguments
 
 
 def cast(**options):

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+# kernels: 6.12
+"""dpdk-proc-info reads ports in use by others, disturbs nobody and takes no lease"""
+
+import re
+import subprocess
+
+from lab import PORTS, check, report, wait_until
+from lease import Leases, bind_ports, eal_arguments, process, queues_of, wait_for_leases
+
+bind_ports()
+primary, secondary = process(0), process(1)
+leases = Leases()
+for each in (primary, secondary):
+    each.start()
+wait_for_leases(leases, secondary, 1)
+held = leases.all()
+
+
+def proc_info(*options):
+    """Return what it says of each port, or of the process: {heading: text}."""
+    result = subprocess.run(["dpdk-proc-info", *eal_arguments(), "--", *options],
+                            capture_output=True, text=True, timeout=60, check=False)
+    said = result.stdout + result.stderr
+    check(result.returncode == 0, f"{options}: exit status {result.returncode}: {said}")
+    bad = [line for line in said.splitlines() if re.search("error|fail|cannot", line, re.I)
+           and not re.search(r"errors: +0|_errors", line)]
+    check(not bad, f"{options}: {bad}")
+    check(leases.all() == held, f"{options}: leases have changed")
+    return said
+
+
+def packets(number):
+    return [primary.queue_packets(port)["rx"][queue] for port in (0, 1)
+            for queue in queues_of(number)]
+
+
+def all_move(number, what):
+    before = packets(number)
+    wait_until(lambda: all(now > then for now, then in zip(packets(number), before)), 30, what)
+
+
+def between(name, values, before, after):
+    check(len(values) == len(PORTS), f"{name}: {len(values)} values, not one for each port")
+    for low, value, high in zip(before, values, after):
+        check(0 < low <= int(value) <= high, f"{name}: {value} is not from {low} to {high}")
+
+
+def received():
+    return [primary.xstats(port)["rx_good_packets"] for port in (0, 1)]
+
+
+before = received()
+text = proc_info("--stats", "--show-port", "--show-mempool=mb_pool_0", "--show-ring")
+between("RX-packets", re.findall(r"^  RX-packets: +(\d+)", text, re.M), before, received())
+for port in PORTS:
+    check(f"driver net_virtio_lease device {port}" in text, f"nothing about {port}: {text}")
+check(len(re.findall(r"Link up at", text)) == len(PORTS), "the links are not said to be up")
+check(re.search(r"Name: mb_pool_0 .*Size 16384", text, re.S), f"not the pool: {text}")
+
+before = received()
+text = proc_info("--xstats", "--version")
+between("rx_good_packets", re.findall(r"rx_good_packets: (\d+)", text), before, received())
+for queue in queues_of(1):
+    rung = re.findall(rf"rx_q{queue}_doorbells: (\d+)", text)
+    check(len(rung) == len(PORTS) and all(map(int, rung)), f"queue {queue}: doorbells {rung}")
+
+all_move(0, "packets on each queue of the primary")
+all_move(1, "packets on each queue of the secondary")
+check(leases.all() == held, "leases have changed")
+
+proc_info("--stats-reset")
+after = received()
+check(all(now < then for now, then in zip(after, before)), f"not reset: {before}, then {after}")
+all_move(1, "packets on each queue of the secondary")
+report("neither process nor any lease was touched")
+for each in (secondary, primary):
+    check(each.quit() == 0, f"{each.name} did not exit cleanly")
