@@ -89,6 +89,14 @@ struct bar_lessor_conf {
 	 * @return 0: free for the next holder; a negative errno: quarantined.
 	 */
 	int (*reset)(void *arg, unsigned int slice);
+	/**
+	 * A lessee calls: bar_lessee_call(). Called from the EAL interrupt thread, also while the
+	 * lessor is stopped. @p code and @p value are whatever that process sent: check both. Of
+	 * the library it may call bar_lessor_notify(). NULL: every call fails with -ENOTSUP.
+	 *
+	 * @return 0 or a negative errno, for the caller.
+	 */
+	int (*call)(void *arg, uint32_t code, int32_t value);
 	void *arg;
 };
 
@@ -145,6 +153,12 @@ int bar_lessor_take(struct bar_lessor *lessor, unsigned int slice);
 /** Give back what bar_lessor_take() took. */
 void bar_lessor_put(struct bar_lessor *lessor, unsigned int slice);
 
+/**
+ * Tell every lessee: their notice() gets @p code and @p value. Any thread; waits for the interrupt
+ * thread, not for them. A lessee that does not read what it is sent may miss it.
+ */
+void bar_lessor_notify(struct bar_lessor *lessor, uint32_t code, int32_t value);
+
 /** Describe a slice; -EINVAL: no such slice. Any thread. */
 int bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info);
 
@@ -172,6 +186,8 @@ struct bar_lessee_conf {
 	void (*lost)(void *arg, unsigned int slice);
 	/** The lessor has hung up or died; every lease is lost already. Interrupt thread. */
 	void (*hangup)(void *arg);
+	/** The lessor's user says something: bar_lessor_notify(). Interrupt thread; may be NULL. */
+	void (*notice)(void *arg, uint32_t code, int32_t value);
 	void *arg;
 };
 
@@ -201,6 +217,20 @@ void bar_lessee_destroy(struct bar_lessee *lessee);
  * slice is free, or for a second, so that calling this in a loop costs nobody anything.
  */
 void bar_lessee_request(struct bar_lessee *lessee, unsigned int slice);
+
+/**
+ * Have the lessor's user do something, and wait for its answer, at most @p timeout_ms
+ * milliseconds. Any thread but the interrupt thread; calls of several threads wait for each other.
+ *
+ * @return
+ *   What the lessor's call() returned, or
+ *   - -EDEADLK: called from the interrupt thread, which is the one that hears the answer;
+ *   - -ENOTCONN: the lessor has hung up or died;
+ *   - -ETIMEDOUT: no answer; the call may still be carried out;
+ *   - -EAGAIN: the lessor has not read what was sent before.
+ */
+int bar_lessee_call(struct bar_lessee *lessee, uint32_t code, int32_t value,
+		    unsigned int timeout_ms);
 
 #ifdef __cplusplus
 }

@@ -26,7 +26,7 @@ extern int bar_lease_logtype;
 
 /* ---- Messages: one fixed size, host byte order, both ends on one machine. ---- */
 
-#define LEASE_PROTOCOL_VERSION 1
+#define LEASE_PROTOCOL_VERSION 2
 
 enum lease_message_type {
 	LEASE_HELLO = 1,	/* lessee: who I am is told by the kernel */
@@ -37,6 +37,9 @@ enum lease_message_type {
 	LEASE_RELEASE,		/* lessee: slice, value as granted; not to be touched again */
 	LEASE_REVOKED,		/* lessor: slice, value as granted; answer: LEASE_RELEASE */
 	LEASE_AVAILABLE,	/* lessor: slice is free, or LEASE_ALL_SLICES: ask again */
+	LEASE_CALL,		/* lessee: code and value for the lessor's user; a serial number */
+	LEASE_ANSWER,		/* lessor: value = 0 or a negative errno; the call's serial number */
+	LEASE_NOTICE,		/* lessor: code and value for the lessee's user; no answer */
 };
 
 #define LEASE_ALL_SLICES UINT32_MAX
@@ -44,9 +47,9 @@ enum lease_message_type {
 struct lease_message {
 	uint16_t version;
 	uint16_t type;		/* enum lease_message_type */
-	uint32_t slice;
+	uint32_t slice;		/* the code, where it is about no slice */
 	int32_t value;
-	int32_t holder;
+	int32_t holder;		/* the serial number of a call and its answer */
 };
 
 /* What arrived with a message; every descriptor in it is the receiver's to close. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_interrupts.h>
 #include <rte_string_fns.h>
 
 #include "bar_lease_private.h"
@@ -39,6 +41,16 @@ struct want {
 	struct bar_lessee *lessee;
 };
 
+/* The one call under way, of the thread that has the lock of calls. */
+struct call {
+	pthread_mutex_t calls;		/* one at a time */
+	pthread_mutex_t lock;		/* over what follows */
+	pthread_cond_t answered;
+	int32_t serial;			/* of the latest call */
+	bool waiting;			/* for its answer */
+	int result;
+};
+
 struct bar_lessee {
 	char name[BAR_LEASE_NAME_SIZE];
 	int fd;				/* other threads send on it until the destroy */
@@ -47,7 +59,9 @@ struct bar_lessee {
 	void (*granted)(void *arg, unsigned int slice, void *address);
 	void (*lost)(void *arg, unsigned int slice);
 	void (*hangup)(void *arg);
+	void (*notice)(void *arg, uint32_t code, int32_t value);
 	void *arg;
+	struct call call;
 	unsigned int nb_wants;
 	struct want wants[];
 };
@@ -222,11 +236,112 @@ on_available(struct bar_lessee *lessee, uint32_t slice)
 }
 
 static void
+call_init(struct call *call)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&call->calls, NULL);
+	pthread_mutex_init(&call->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&call->answered, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void
+call_fini(struct call *call)
+{
+	pthread_cond_destroy(&call->answered);
+	pthread_mutex_destroy(&call->lock);
+	pthread_mutex_destroy(&call->calls);
+}
+
+/* Another number is that of a call whose caller has given up. */
+static void
+call_end(struct call *call, int32_t serial, int result)
+{
+	pthread_mutex_lock(&call->lock);
+	if (call->waiting && serial == call->serial) {
+		call->waiting = false;
+		call->result = result;
+		pthread_cond_signal(&call->answered);
+	}
+	pthread_mutex_unlock(&call->lock);
+}
+
+/* Returns whether the answer came in time. */
+static bool
+call_wait(struct call *call, unsigned int timeout_ms)
+{
+	uint64_t deadline = lease_clock() + (uint64_t)timeout_ms * 1000000;
+	struct timespec until = {
+		.tv_sec = (time_t)(deadline / 1000000000),
+		.tv_nsec = (long)(deadline % 1000000000),
+	};
+	int ret = 0;
+
+	while (call->waiting && ret == 0)
+		ret = pthread_cond_timedwait(&call->answered, &call->lock, &until);
+	return !call->waiting;
+}
+
+static int
+call_send(struct bar_lessee *lessee, uint32_t code, int32_t value, unsigned int timeout_ms)
+{
+	struct lease_message message = {
+		.version = LEASE_PROTOCOL_VERSION,
+		.type = LEASE_CALL,
+		.slice = code,
+		.value = value,
+	};
+	struct call *call = &lessee->call;
+	int ret;
+
+	pthread_mutex_lock(&call->lock);
+	message.holder = __atomic_add_fetch(&call->serial, 1, __ATOMIC_RELAXED);
+	call->waiting = true;
+	ret = lease_send(lessee->fd, &message, -1);
+	if (ret == 0)
+		ret = call_wait(call, timeout_ms) ? call->result : -ETIMEDOUT;
+	else if (ret != -EAGAIN)
+		ret = -ENOTCONN;
+	call->waiting = false;
+	pthread_mutex_unlock(&call->lock);
+	return ret;
+}
+
+int
+bar_lessee_call(struct bar_lessee *lessee, uint32_t code, int32_t value, unsigned int timeout_ms)
+{
+	int ret;
+
+	if (rte_thread_is_intr())
+		return -EDEADLK;
+	pthread_mutex_lock(&lessee->call.calls);
+	ret = call_send(lessee, code, value, timeout_ms);
+	pthread_mutex_unlock(&lessee->call.calls);
+	return ret;
+}
+
+/* Not about a slice. Returns whether it was such a message. */
+static bool
+on_word(struct bar_lessee *lessee, const struct lease_message *message)
+{
+	if (message->type == LEASE_ANSWER)
+		call_end(&lessee->call, message->holder, RTE_MIN(message->value, 0));
+	else if (message->type == LEASE_NOTICE && lessee->notice != NULL)
+		lessee->notice(lessee->arg, message->slice, message->value);
+	return message->type == LEASE_ANSWER || message->type == LEASE_NOTICE;
+}
+
+static void
 on_message(struct bar_lessee *lessee, const struct lease_message *message,
 	   struct lease_ancillary *ancillary)
 {
 	bool all = message->type == LEASE_AVAILABLE && message->slice == LEASE_ALL_SLICES;
 
+	if (on_word(lessee, message))
+		return;
 	if (!all && message->slice >= lessee->nb_wants)
 		return; /* a slice that this process never asked for */
 	switch (message->type) {
@@ -262,6 +377,9 @@ on_hangup(struct bar_lessee *lessee)
 			lessee->lost(lessee->arg, i);
 		want_set(&lessee->wants[i], WANT_ASKED);
 	}
+	/* Whoever calls from here on cannot send. */
+	call_end(&lessee->call, __atomic_load_n(&lessee->call.serial, __ATOMIC_RELAXED),
+		 -ENOTCONN);
 	if (lessee->hangup != NULL)
 		lessee->hangup(lessee->arg);
 }
@@ -355,10 +473,12 @@ bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee
 	new->granted = conf->granted;
 	new->lost = conf->lost;
 	new->hangup = conf->hangup;
+	new->notice = conf->notice;
 	new->arg = conf->arg;
 	new->nb_wants = conf->nb_slices;
 	for (i = 0; i < new->nb_wants; i++)
 		new->wants[i].lessee = new;
+	call_init(&new->call);
 
 	ret = rendezvous(conf->name);
 	if (ret < 0)
@@ -384,6 +504,7 @@ bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee
 not_welcome:
 	close(new->fd);
 no_channel:
+	call_fini(&new->call);
 	free(new);
 	return ret;
 }
@@ -403,6 +524,7 @@ lessee_teardown(void *arg)
 	}
 	lease_watch_remove(lessee->channel);
 	close(lessee->fd);
+	call_fini(&lessee->call);
 	free(lessee);
 }
 

@@ -53,6 +53,7 @@ bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor
 	new->support = conf->support;
 	new->memattr = conf->memattr;
 	new->reset = conf->reset;
+	new->call = conf->call;
 	new->arg = conf->arg;
 	new->nb_slots = conf->nb_slices;
 	TAILQ_INIT(&new->peers);
@@ -128,7 +129,7 @@ lessor_open(void *arg)
 				       BAR_LEASE_FREE : BAR_LEASE_QUARANTINED);
 	}
 	__atomic_store_n(&lessor->started, 1, __ATOMIC_RELEASE);
-	peers_tell_available(lessor, LEASE_ALL_SLICES);
+	peers_tell(lessor, LEASE_AVAILABLE, LEASE_ALL_SLICES, 0);
 }
 
 void
@@ -187,6 +188,28 @@ bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
 
 	__atomic_compare_exchange_n(&lessor->slots[slice].state, &expected, BAR_LEASE_FREE, false,
 				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+struct notice_job {
+	struct bar_lessor *lessor;
+	uint32_t code;
+	int32_t value;
+};
+
+static void
+notify(void *arg)
+{
+	struct notice_job *job = arg;
+
+	peers_tell(job->lessor, LEASE_NOTICE, job->code, job->value);
+}
+
+void
+bar_lessor_notify(struct bar_lessor *lessor, uint32_t code, int32_t value)
+{
+	struct notice_job job = { .lessor = lessor, .code = code, .value = value };
+
+	lease_run(notify, &job);
 }
 
 struct query_job {

@@ -15,9 +15,10 @@
 #define MESSAGES_PER_TURN 32
 
 /*
- * Without a word that it is available, a lessee asks again by itself. When it loses any other
- * message, because it does not read, it and the table would disagree for ever: its end of file
- * then comes like any other, once what is on its way from here has returned.
+ * Without a word that it is available, a lessee asks again by itself, and a notice is not about
+ * leases. When it loses any other message, because it does not read, it and the table would
+ * disagree for ever: its end of file then comes like any other, once what is on its way from here
+ * has returned.
  */
 void
 peer_tell(struct peer *peer, uint16_t type, uint32_t slice, int32_t value, int32_t holder)
@@ -31,19 +32,19 @@ peer_tell(struct peer *peer, uint16_t type, uint32_t slice, int32_t value, int32
 	};
 
 	if (peer->channel != NULL && lease_send(peer->fd, &message, -1) != 0 &&
-	    type != LEASE_AVAILABLE)
+	    type != LEASE_AVAILABLE && type != LEASE_NOTICE)
 		shutdown(peer->fd, SHUT_RDWR);
 }
 
 void
-peers_tell_available(struct bar_lessor *lessor, uint32_t slice)
+peers_tell(struct bar_lessor *lessor, uint16_t type, uint32_t subject, int32_t value)
 {
 	struct peer *peer;
 
 	/* Before its HELLO, a peer waits for WELCOME and nothing else. */
 	TAILQ_FOREACH(peer, &lessor->peers, next)
 		if (peer->process != NULL)
-			peer_tell(peer, LEASE_AVAILABLE, slice, 0, 0);
+			peer_tell(peer, type, subject, value, 0);
 }
 
 void
@@ -178,6 +179,19 @@ peer_hello(struct peer *peer, struct lease_ancillary *ancillary)
 	return 0;
 }
 
+/* Returns 1: what was asked for may have taken long, so it is the others' turn. */
+static int
+peer_call(struct peer *peer, const struct lease_message *message)
+{
+	struct bar_lessor *lessor = peer->lessor;
+	int ret = -ENOTSUP;
+
+	if (lessor->call != NULL)
+		ret = lessor->call(lessor->arg, message->slice, message->value);
+	peer_tell(peer, LEASE_ANSWER, message->slice, ret, message->holder);
+	return 1;
+}
+
 static int
 peer_message(struct peer *peer, const struct lease_message *message,
 	     struct lease_ancillary *ancillary)
@@ -186,7 +200,11 @@ peer_message(struct peer *peer, const struct lease_message *message,
 
 	if (message->type == LEASE_HELLO)
 		return peer_hello(peer, ancillary);
-	if (peer->process == NULL || message->slice >= lessor->nb_slots || ancillary->fd >= 0)
+	if (peer->process == NULL || ancillary->fd >= 0)
+		return -EPROTO;
+	if (message->type == LEASE_CALL)
+		return peer_call(peer, message);
+	if (message->slice >= lessor->nb_slots)
 		return -EPROTO;
 	switch (message->type) {
 	case LEASE_REQUEST:
@@ -216,7 +234,7 @@ peer_readable(void *arg)
 			lease_ancillary_close(&ancillary);
 		}
 	}
-	if (ret == 0 || ret == -EAGAIN)
+	if (ret >= 0 || ret == -EAGAIN)
 		return;
 	if (ret != -EPIPE)
 		LEASE_LOG(WARNING, "%s: process %d: hanging up: %s", peer->lessor->name,

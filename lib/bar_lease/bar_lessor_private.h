@@ -39,6 +39,7 @@ struct bar_lessor {
 	struct bar_slice_support support;
 	enum bar_slice_memattr memattr;
 	int (*reset)(void *arg, unsigned int slice);
+	int (*call)(void *arg, uint32_t code, int32_t value);
 	void *arg;
 	int started;			/* atomic */
 	unsigned int nb_peers;		/* atomic: counted by the rte_mp thread, too */
@@ -94,7 +95,8 @@ int32_t lease_number(const struct slot *slot);
 
 /* bar_lessor_peer.c: the processes at the other ends */
 void peer_tell(struct peer *peer, uint16_t type, uint32_t slice, int32_t value, int32_t holder);
-void peers_tell_available(struct bar_lessor *lessor, uint32_t slice);
+/* Something that no lessee needs to hear in order to agree with the table. */
+void peers_tell(struct bar_lessor *lessor, uint16_t type, uint32_t subject, int32_t value);
 void peer_revoke_all(struct peer *peer);
 void peer_free(struct peer *peer);
 /* Serve a peer that the rendezvous has made: runs on the interrupt thread. */

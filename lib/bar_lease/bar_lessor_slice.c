@@ -75,7 +75,7 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 	slot->info.freed_at = lease_clock();
 	slot_set_state(slot, BAR_LEASE_FREE);
 	if (lessor_is_started(lessor))
-		peers_tell_available(lessor, slot_index(lessor, slot));
+		peers_tell(lessor, LEASE_AVAILABLE, slot_index(lessor, slot), 0);
 }
 
 static void

@@ -32,6 +32,15 @@ hangup(void *arg)
 	hand.hangups++;
 }
 
+static void
+notice(void *arg, uint32_t code, int32_t value)
+{
+	assert_ptr_equal(arg, &hand);
+	hand.notice_code = code;
+	hand.notice_value = value;
+	hand.notices++;
+}
+
 struct bar_lessee_conf
 hand_conf(void)
 {
@@ -42,6 +51,7 @@ hand_conf(void)
 		.granted = granted,
 		.lost = lost,
 		.hangup = hangup,
+		.notice = notice,
 		.arg = &hand,
 	};
 

@@ -18,6 +18,9 @@ struct hand {
 	volatile unsigned int granted[NB_SLICES];
 	volatile unsigned int lost[NB_SLICES];
 	volatile unsigned int hangups;
+	volatile unsigned int notices;		/* how many came; then the latest */
+	uint32_t notice_code;
+	int32_t notice_value;
 };
 
 extern struct hand hand;

@@ -208,6 +208,16 @@ reset(void *arg, unsigned int slice)
 	return world.reset_error;
 }
 
+static int
+call(void *arg, uint32_t code, int32_t value)
+{
+	assert_ptr_equal(arg, &world);
+	world.calls++;
+	world.call_code = code;
+	world.call_value = value;
+	return world.call_result;
+}
+
 void
 reset_go(void)
 {
@@ -226,6 +236,7 @@ lessor_conf(void)
 		.slices = slices,
 		.nb_slices = NB_SLICES,
 		.reset = reset,
+		.call = world.no_calls ? NULL : call,
 		.arg = &world,
 	};
 	unsigned int i;

@@ -44,6 +44,11 @@ struct world {
 	unsigned int failed_maps;	/* atomic */
 	int reset_error;
 	bool reset_waits;		/* until reset_go() */
+	bool no_calls;			/* the lessor takes none */
+	int call_result;
+	unsigned int calls;		/* how many came; then the latest */
+	uint32_t call_code;
+	int32_t call_value;
 	pid_t reset_watches;		/* notes whether it had ended when reset was called */
 	bool reset_saw_end;
 	int owner_uses;			/* atomic: the lessor's process has taken a slice */

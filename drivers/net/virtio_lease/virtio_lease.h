@@ -100,7 +100,6 @@ extern const struct eth_dev_ops vlease_primary_ops;
 extern const struct eth_dev_ops vlease_secondary_ops;
 void vlease_set_bursts(struct rte_eth_dev *dev);
 int vlease_dev_close(struct rte_eth_dev *dev);
-int vlease_link_update(struct rte_eth_dev *dev, int wait);
 
 /* virtio_lease_device.c: the device's life, in the primary */
 int vlease_device_begin(struct vlease_process *process);
@@ -125,8 +124,28 @@ void vlease_dma_stop(struct vlease_process *process);
 /* virtio_lease_lessor.c and virtio_lease_lessee.c: the two sides of a doorbell */
 int vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr);
 void vlease_lessor_give_back(struct vlease_process *process);
+/* The link has changed, as dev_link says by now: secondaries raise the event. Any thread. */
+void vlease_lessor_notify_link(struct vlease_process *process);
 int vlease_lessee_create(struct vlease_process *process);
 void vlease_lessee_destroy(struct vlease_process *process);
+
+/* Operations of a secondary that the primary carries out. */
+int vlease_lessee_link_update(struct rte_eth_dev *dev, int wait);
+int vlease_lessee_promiscuous_enable(struct rte_eth_dev *dev);
+int vlease_lessee_promiscuous_disable(struct rte_eth_dev *dev);
+int vlease_lessee_allmulticast_enable(struct rte_eth_dev *dev);
+int vlease_lessee_allmulticast_disable(struct rte_eth_dev *dev);
+
+/* What secondaries ask the primary for, and what it tells them. */
+enum vlease_call {
+	VLEASE_CALL_LINK_UPDATE,
+	VLEASE_CALL_PROMISCUOUS,	/* value: 0 or 1 */
+	VLEASE_CALL_ALLMULTICAST,	/* value: 0 or 1 */
+};
+
+enum vlease_notice {
+	VLEASE_NOTICE_LINK,
+};
 
 /* virtio_lease_stats.c */
 int vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);

@@ -88,9 +88,8 @@ read_speed(struct vlease_process *process, struct rte_eth_link *link)
 		link->link_duplex = config.duplex;
 }
 
-/* In a secondary: what the primary has seen last. */
-int
-vlease_link_update(struct rte_eth_dev *dev, int wait __rte_unused)
+static int
+link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 {
 	struct vlease_process *process = vlease_process(dev);
 	struct rte_eth_link link = {
@@ -101,8 +100,6 @@ vlease_link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 	};
 	rte_le16_t status;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	if (!dev->data->dev_started) {
 		link.link_status = RTE_ETH_LINK_DOWN;
 	} else if ((process->adapter->features & VIRTIO_NET_F_STATUS) != 0) {
@@ -275,7 +272,7 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.dev_stop = dev_stop,
 	.dev_close = vlease_dev_close,
 	.dev_infos_get = dev_infos_get,
-	.link_update = vlease_link_update,
+	.link_update = link_update,
 	.promiscuous_enable = promiscuous_enable,
 	.promiscuous_disable = promiscuous_disable,
 	.allmulticast_enable = allmulticast_enable,
@@ -296,11 +293,15 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.tx_queue_release = vlease_tx_queue_release,
 };
 
-/* What a process may do that has no access to the device: read what is in memory. */
+/* What a process may do that has no access to the device: read what is in memory, and ask. */
 const struct eth_dev_ops vlease_secondary_ops = {
 	.dev_close = vlease_dev_close,
 	.dev_infos_get = dev_infos_get,
-	.link_update = vlease_link_update,
+	.link_update = vlease_lessee_link_update,
+	.promiscuous_enable = vlease_lessee_promiscuous_enable,
+	.promiscuous_disable = vlease_lessee_promiscuous_disable,
+	.allmulticast_enable = vlease_lessee_allmulticast_enable,
+	.allmulticast_disable = vlease_lessee_allmulticast_disable,
 	.stats_get = vlease_stats_get,
 	.stats_reset = vlease_stats_reset,
 	.xstats_get = vlease_xstats_get,

@@ -6,6 +6,9 @@
 
 #include "virtio_lease.h"
 
+/* How long the primary may take for a call: longer than the device for a control command. */
+#define CALL_TIMEOUT_MS 2000
+
 struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 
 static uint32_t
@@ -27,6 +30,57 @@ lost(void *arg, unsigned int queue)
 	vlease_set_doorbell(doorbell_slot(arg, queue), NULL);
 }
 
+static void
+tell_link(const struct vlease_process *process)
+{
+	rte_eth_dev_callback_process(&rte_eth_devices[process->adapter->port_id],
+				     RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+static void
+notice(void *arg, uint32_t code, int32_t value __rte_unused)
+{
+	if (code == VLEASE_NOTICE_LINK)
+		tell_link(arg);
+}
+
+static int
+call(struct rte_eth_dev *dev, enum vlease_call code, int32_t value)
+{
+	return bar_lessee_call(vlease_process(dev)->lessee, code, value, CALL_TIMEOUT_MS);
+}
+
+/* Without an answer, what the primary saw last remains. */
+int
+vlease_lessee_link_update(struct rte_eth_dev *dev, int wait __rte_unused)
+{
+	return call(dev, VLEASE_CALL_LINK_UPDATE, 0);
+}
+
+int
+vlease_lessee_promiscuous_enable(struct rte_eth_dev *dev)
+{
+	return call(dev, VLEASE_CALL_PROMISCUOUS, 1);
+}
+
+int
+vlease_lessee_promiscuous_disable(struct rte_eth_dev *dev)
+{
+	return call(dev, VLEASE_CALL_PROMISCUOUS, 0);
+}
+
+int
+vlease_lessee_allmulticast_enable(struct rte_eth_dev *dev)
+{
+	return call(dev, VLEASE_CALL_ALLMULTICAST, 1);
+}
+
+int
+vlease_lessee_allmulticast_disable(struct rte_eth_dev *dev)
+{
+	return call(dev, VLEASE_CALL_ALLMULTICAST, 0);
+}
+
 int
 vlease_lessee_create(struct vlease_process *process)
 {
@@ -36,6 +90,7 @@ vlease_lessee_create(struct vlease_process *process)
 		.length = (size_t)sysconf(_SC_PAGESIZE),
 		.granted = granted,
 		.lost = lost,
+		.notice = notice,
 		.arg = process,
 	};
 	int ret;

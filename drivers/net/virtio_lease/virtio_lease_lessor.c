@@ -53,6 +53,36 @@ try_export(const struct bar_lessor_conf *conf)
 	return 0;
 }
 
+/* A secondary's ethdev has noted in shared memory what it asks for, as the primary's would. */
+static int
+carry_out(void *arg, uint32_t code, int32_t value)
+{
+	const struct vlease_process *process = arg;
+	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
+
+	if (value != 0 && value != 1)
+		return -EINVAL;
+	switch (code) {
+	case VLEASE_CALL_LINK_UPDATE:
+		vlease_primary_ops.link_update(dev, 0);
+		return 0;
+	case VLEASE_CALL_PROMISCUOUS:
+		return value == 1 ? vlease_primary_ops.promiscuous_enable(dev) :
+				    vlease_primary_ops.promiscuous_disable(dev);
+	case VLEASE_CALL_ALLMULTICAST:
+		return value == 1 ? vlease_primary_ops.allmulticast_enable(dev) :
+				    vlease_primary_ops.allmulticast_disable(dev);
+	default:
+		return -ENOTSUP;
+	}
+}
+
+void
+vlease_lessor_notify_link(struct vlease_process *process)
+{
+	bar_lessor_notify(process->lessor, VLEASE_NOTICE_LINK, 0);
+}
+
 int
 vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr)
 {
@@ -63,6 +93,7 @@ vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr mema
 		.memattr = memattr,
 		.nb_slices = nb_queues,
 		.reset = vlease_device_reset_queue,
+		.call = carry_out,
 		.arg = process,
 	};
 	struct bar_lessor_slice *slices;
