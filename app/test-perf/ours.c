@@ -138,14 +138,6 @@ lease_init(struct rte_eth_dev *dev, void *arg)
 	return 0;
 }
 
-/** The driver's choice, where a device offers everything. */
-static uint64_t
-features_of_driver(struct lease *lease)
-{
-	lease->registers.device_feature = UINT32_MAX;
-	return vlease_device_choose_features(&lease->process.pci);
-}
-
 static int
 ours_create(struct port *port)
 {
@@ -160,12 +152,17 @@ ours_create(struct port *port)
 		return -ENOMEM;
 	lease->process.adapter = &lease->adapter;
 	lease->process.pci.common = (volatile void *)&lease->registers;
-	if ((wanted & ~features_of_driver(lease)) != 0) {
+	/* The driver's choice, where a device offers everything. */
+	if ((wanted & ~vlease_features_choose(UINT64_MAX, VLEASE_RX_OFFLOADS,
+					      VLEASE_TX_OFFLOADS)) != 0) {
 		rte_free(lease);
 		return -ENOTSUP;
 	}
 	lease->registers.queue_size = RTE_LE16(MAX_RING);
+	lease->adapter.usable = wanted;
 	lease->adapter.features = wanted;
+	lease->adapter.max_rx_desc = MAX_RING;
+	lease->adapter.max_tx_desc = MAX_RING;
 	lease->adapter.max_pairs = 1;
 	lease->adapter.max_mtu = RTE_ETHER_MTU;
 	snprintf(lease->adapter.address, sizeof(lease->adapter.address), "software");

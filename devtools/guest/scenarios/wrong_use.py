@@ -109,7 +109,7 @@ def wrong_arguments():
     for argument, cause in (("lease=2", "the values are 0 and 1"),
                             ("memattr=uc", "the values are wc (write-combining) and nc"),
                             ("packed=2", "the values are 0 and 1"),
-                            ("packed=1", "the device offers no packed virtqueues"),
+                            ("packed=1", "the device does not offer RING_PACKED"),
                             ("foo=1", "the arguments are lease=0|1, memattr=wc|nc and packed=0|1")):
         refused(argument, PORT0, f"argument {argument.partition('=')[0]}", cause,
                 arguments="," + argument)

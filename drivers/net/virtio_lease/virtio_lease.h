@@ -34,10 +34,13 @@
  * one process only, and only the primary writes to it.
  */
 struct vlease_adapter {
-	uint64_t features;		/* negotiated */
+	uint64_t usable;		/* features offered and not switched off */
+	uint64_t features;		/* negotiated, or what the next start will negotiate */
 	uint16_t port_id;
 	uint16_t max_pairs;		/* of the device */
 	uint16_t max_mtu;
+	uint16_t max_rx_desc;		/* of the device's first receive queue */
+	uint16_t max_tx_desc;
 	char address[PCI_PRI_STR_SIZE + 1];
 	struct rte_ether_addr mac;
 	/* Written by the interrupt thread, on the end of lessees. */
@@ -66,17 +69,16 @@ extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 #define VLEASE_ARG_LEASE "lease"
 #define VLEASE_ARG_MEMATTR "memattr"
 #define VLEASE_ARG_PACKED "packed"
-
-enum vlease_packed {
-	VLEASE_PACKED_AS_OFFERED,
-	VLEASE_PACKED_NEVER,
-	VLEASE_PACKED_ALWAYS,
-};
+#define VLEASE_ARG_IN_ORDER "in_order"
+#define VLEASE_ARG_MRG_RXBUF "mrg_rxbuf"
+#define VLEASE_ARG_EVENT_IDX "event_idx"
+#define VLEASE_ARG_INDIRECT "indirect"
 
 struct vlease_devargs {
 	bool lease;			/* 0: leave the device to another driver */
 	enum bar_slice_memattr memattr;
-	enum vlease_packed packed;
+	uint64_t refused;		/* features not to use, though offered */
+	uint64_t required;		/* features that the device must offer */
 };
 
 /* virtio_lease_devargs.c: -EINVAL, and a line in the log, for what is not understood. */
@@ -106,7 +108,17 @@ int vlease_device_begin(struct vlease_process *process);
 int vlease_device_start(struct rte_eth_dev *dev);
 int vlease_device_stop(struct rte_eth_dev *dev);
 int vlease_device_reset_queue(void *process, unsigned int queue);
-uint64_t vlease_device_choose_features(struct vlease_pci *pci);
+
+/* virtio_lease_features.c: which VIRTIO features make which offloads, and back */
+/* Of what is offered, what does not lack a feature that it depends on. */
+uint64_t vlease_features_usable(uint64_t offered);
+/* RTE_ETH_{RX,TX}_OFFLOAD_* that a port can have. */
+uint64_t vlease_rx_capabilities(uint64_t usable);
+uint64_t vlease_tx_capabilities(uint64_t usable);
+/* What to negotiate for these offloads. */
+uint64_t vlease_features_choose(uint64_t usable, uint64_t rx_offloads, uint64_t tx_offloads);
+/* Without VIRTIO_F_ or VIRTIO_NET_F_; NULL: the driver does not know it. */
+const char *vlease_feature_name(uint64_t bit);
 
 /* virtio_lease_queue.c: memory of the queues, in the primary */
 int vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,

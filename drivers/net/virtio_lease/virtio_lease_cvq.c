@@ -20,7 +20,6 @@
 
 /* Commands are sent one at a time: four descriptors hold any of them. */
 #define CVQ_SIZE 4
-#define CVQ_DATA_SIZE 64
 
 #define ANSWER_TIMEOUT_US 1000000
 #define ANSWER_POLL_US 10
@@ -55,7 +54,7 @@ struct vlease_cvq_memory {
 		uint8_t class;
 		uint8_t command;
 	} header;
-	uint8_t data[CVQ_DATA_SIZE];
+	uint8_t data[VLEASE_CVQ_DATA_SIZE];
 	volatile uint8_t ack;
 };
 
@@ -80,6 +79,7 @@ vlease_cvq_create(struct vlease_cvq *cvq, const char *address, int socket)
 	}
 	cvq->memory = cvq->zone->addr;
 	cvq->address = address;
+	pthread_mutex_init(&cvq->lock, NULL);
 	return 0;
 }
 
@@ -87,27 +87,31 @@ void
 vlease_cvq_destroy(struct vlease_cvq *cvq)
 {
 	rte_memzone_free(cvq->zone);
+	pthread_mutex_destroy(&cvq->lock);
 	memset(cvq, 0, sizeof(*cvq));
 }
 
-/* The three parts of a command: what the device reads, and what it answers. */
+/*
+ * The parts of a command: header and data, unless that is empty, which the device reads, and what
+ * it answers.
+ */
 struct part {
 	size_t offset;
 	size_t length;
 	uint16_t flags;
 };
 
-#define CVQ_PARTS 3
+#define CVQ_MAX_PARTS 3
 
 /* In both layouts places are used in turn, as VIRTIO_F_IN_ORDER asks (VIRTIO 1.2, 2.7.9). */
 
 static void
-send_split(struct vlease_cvq *cvq, const struct part *parts)
+send_split(struct vlease_cvq *cvq, const struct part *parts, unsigned int count)
 {
 	struct split_ring *ring = &cvq->memory->split;
 	unsigned int i;
 
-	for (i = 0; i < CVQ_PARTS; i++)
+	for (i = 0; i < count; i++)
 		ring->desc[(cvq->place + i) % CVQ_SIZE] = (struct vlease_desc){
 			.addr = rte_cpu_to_le_64(iova_of(cvq, parts[i].offset)),
 			.len = rte_cpu_to_le_32((uint32_t)parts[i].length),
@@ -121,14 +125,14 @@ send_split(struct vlease_cvq *cvq, const struct part *parts)
 
 /* From the last to the first: rule P1. The id is that of the last place. */
 static void
-send_packed(struct vlease_cvq *cvq, const struct part *parts)
+send_packed(struct vlease_cvq *cvq, const struct part *parts, unsigned int count)
 {
-	const uint16_t id = (cvq->place + CVQ_PARTS - 1) % CVQ_SIZE;
+	const uint16_t id = (cvq->place + count - 1) % CVQ_SIZE;
 	struct vlease_packed_desc *desc;
 	uint16_t place, flags;
 	unsigned int i;
 
-	for (i = CVQ_PARTS; i-- > 0;) {
+	for (i = count; i-- > 0;) {
 		place = cvq->place + i;
 		desc = &cvq->memory->packed.desc[place % CVQ_SIZE];
 		flags = parts[i].flags | vlease_packed_avail_flags(place, CVQ_SIZE);
@@ -166,61 +170,100 @@ vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index
 	uint64_t offset;
 	int ret;
 
+	pthread_mutex_lock(&cvq->lock);
 	memset(cvq->memory, 0, sizeof(*cvq->memory));
 	ret = vlease_pci_doorbell_offset(pci, index, &offset);
 	if (ret == 0)
 		ret = vlease_pci_queue_enable(pci, &queue);
-	if (ret != 0)
-		return ret;
-	cvq->doorbell = vlease_pci_doorbell(pci, offset);
-	cvq->index = index;
-	cvq->sent = 0;
-	cvq->place = 0;
-	cvq->packed = packed;
-	return 0;
+	if (ret == 0) {
+		cvq->doorbell = vlease_pci_doorbell(pci, offset);
+		cvq->index = index;
+		cvq->sent = 0;
+		cvq->place = 0;
+		cvq->packed = packed;
+		cvq->broken = false;
+	}
+	pthread_mutex_unlock(&cvq->lock);
+	return ret;
+}
+
+void
+vlease_cvq_disable(struct vlease_cvq *cvq)
+{
+	pthread_mutex_lock(&cvq->lock);
+	cvq->index = 0;
+	pthread_mutex_unlock(&cvq->lock);
+}
+
+static int
+wait_for_answer(struct vlease_cvq *cvq, uint8_t class, uint8_t command)
+{
+	unsigned int waited;
+
+	for (waited = 0; !answered(cvq); waited += ANSWER_POLL_US) {
+		if (waited >= ANSWER_TIMEOUT_US) {
+			VLEASE_LOG(ERR, "%s: control command %u/%u: no answer", cvq->address,
+				   class, command);
+			/* It may still come, and would be taken for that to the next one. */
+			cvq->broken = true;
+			return -ETIMEDOUT;
+		}
+		rte_delay_us_sleep(ANSWER_POLL_US);
+	}
+	rte_io_rmb();
+	if (cvq->memory->ack == VIRTIO_NET_OK)
+		return 0;
+	VLEASE_LOG(ERR, "%s: control command %u/%u: refused (%u)", cvq->address, class, command,
+		   cvq->memory->ack);
+	return -EIO;
+}
+
+static int
+send(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data, size_t length)
+{
+	struct vlease_cvq_memory *memory = cvq->memory;
+	struct part parts[CVQ_MAX_PARTS];
+	unsigned int count = 0;
+	int ret;
+
+	memory->header.class = class;
+	memory->header.command = command;
+	memory->ack = UINT8_MAX;
+	parts[count++] = (struct part){ offsetof(struct vlease_cvq_memory, header),
+					sizeof(memory->header), VLEASE_DESC_NEXT };
+	if (length > 0) {
+		memcpy(memory->data, data, length);
+		parts[count++] = (struct part){ offsetof(struct vlease_cvq_memory, data), length,
+						VLEASE_DESC_NEXT };
+	}
+	parts[count++] = (struct part){ offsetof(struct vlease_cvq_memory, ack),
+					sizeof(memory->ack), VLEASE_DESC_WRITE };
+	cvq->sent++;
+	if (cvq->packed)
+		send_packed(cvq, parts, count);
+	else
+		send_split(cvq, parts, count);
+	bar_slice_ring_doorbell(cvq->doorbell, cvq->index);
+	ret = wait_for_answer(cvq, class, command);
+	cvq->place += count;
+	return ret;
 }
 
 int
 vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data,
 		   size_t length)
 {
-	const struct part parts[CVQ_PARTS] = {
-		{ offsetof(struct vlease_cvq_memory, header), sizeof(cvq->memory->header),
-		  VLEASE_DESC_NEXT },
-		{ offsetof(struct vlease_cvq_memory, data), length, VLEASE_DESC_NEXT },
-		{ offsetof(struct vlease_cvq_memory, ack), sizeof(cvq->memory->ack),
-		  VLEASE_DESC_WRITE },
-	};
-	struct vlease_cvq_memory *memory = cvq->memory;
-	unsigned int waited;
+	int ret;
 
+	if (length > VLEASE_CVQ_DATA_SIZE)
+		return -E2BIG;
+	pthread_mutex_lock(&cvq->lock);
 	if (cvq->index == 0)
-		return -ENOTSUP;
-	memory->header.class = class;
-	memory->header.command = command;
-	memcpy(memory->data, data, length);
-	memory->ack = UINT8_MAX;
-	cvq->sent++;
-	if (cvq->packed)
-		send_packed(cvq, parts);
+		ret = -ENETDOWN;
+	else if (cvq->broken)
+		ret = -ETIMEDOUT;
 	else
-		send_split(cvq, parts);
-	bar_slice_ring_doorbell(cvq->doorbell, cvq->index);
-
-	for (waited = 0; !answered(cvq); waited += ANSWER_POLL_US) {
-		if (waited >= ANSWER_TIMEOUT_US) {
-			VLEASE_LOG(ERR, "%s: control command %u/%u: no answer", cvq->address,
-				   class, command);
-			return -ETIMEDOUT;
-		}
-		rte_delay_us_sleep(ANSWER_POLL_US);
-	}
-	cvq->place += CVQ_PARTS;
-	rte_io_rmb();
-	if (memory->ack != VIRTIO_NET_OK) {
-		VLEASE_LOG(ERR, "%s: control command %u/%u: refused (%u)", cvq->address, class,
-			   command, memory->ack);
-		return -EIO;
-	}
-	return 0;
+		ret = send(cvq, class, command, data, length);
+	pthread_mutex_unlock(&cvq->lock);
+	return ret;
 }

@@ -51,24 +51,49 @@ parse_lease(const char *key, const char *value, void *arg)
 	return bit < 0 ? -EINVAL : 0;
 }
 
+/* Arguments that say whether a feature is used: 0 for never, 1 for nothing else. */
+static const struct {
+	const char *key;
+	uint64_t feature;
+} choices[] = {
+	{ VLEASE_ARG_PACKED, VIRTIO_F_RING_PACKED },
+	{ VLEASE_ARG_IN_ORDER, VIRTIO_F_IN_ORDER },
+	{ VLEASE_ARG_MRG_RXBUF, VIRTIO_NET_F_MRG_RXBUF },
+	{ VLEASE_ARG_EVENT_IDX, VIRTIO_F_EVENT_IDX },
+	{ VLEASE_ARG_INDIRECT, VIRTIO_F_INDIRECT_DESC },
+};
+
+static int
+parse_choice(const struct parsing *parsing, unsigned int choice, const char *value)
+{
+	int bit = parse_bit(parsing, choices[choice].key, value);
+
+	if (bit < 0)
+		return -EINVAL;
+	if (bit == 1)
+		parsing->devargs->required |= choices[choice].feature;
+	else
+		parsing->devargs->refused |= choices[choice].feature;
+	return 0;
+}
+
 static int
 parse_other(const char *key, const char *value, void *arg)
 {
 	struct parsing *parsing = arg;
-	int bit;
+	unsigned int i;
 
 	if (strcmp(key, VLEASE_ARG_LEASE) == 0)
 		return 0;
 	if (strcmp(key, VLEASE_ARG_MEMATTR) == 0)
 		return parse_memattr(parsing, value);
-	if (strcmp(key, VLEASE_ARG_PACKED) == 0) {
-		bit = parse_bit(parsing, key, value);
-		parsing->devargs->packed = bit == 1 ? VLEASE_PACKED_ALWAYS : VLEASE_PACKED_NEVER;
-		return bit < 0 ? -EINVAL : 0;
-	}
-	VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_LEASE "=0|1, "
-		   VLEASE_ARG_MEMATTR "=wc|nc and " VLEASE_ARG_PACKED "=0|1", parsing->address,
-		   key);
+	for (i = 0; i < RTE_DIM(choices); i++)
+		if (strcmp(key, choices[i].key) == 0)
+			return parse_choice(parsing, i, value);
+	VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_MEMATTR "=wc|nc, "
+		   "and with 0|1: " VLEASE_ARG_LEASE ", " VLEASE_ARG_PACKED ", "
+		   VLEASE_ARG_IN_ORDER ", " VLEASE_ARG_MRG_RXBUF ", " VLEASE_ARG_EVENT_IDX ", "
+		   VLEASE_ARG_INDIRECT, parsing->address, key);
 	return -EINVAL;
 }
 

@@ -10,26 +10,6 @@
 /* How long lessees may take to let go of their queues when the port is stopped. */
 #define LET_GO_TIMEOUT_MS 500
 
-/* What the driver makes use of; what it must accept where offered is among it. */
-#define WANTED_FEATURES \
-	(VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC | VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_STATUS | \
-	 VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ | \
-	 VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | \
-	 VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_RING_RESET)
-
-/* VIRTIO 1.2, 5.1.3.1: these mean nothing without a control queue. */
-#define NEED_CONTROL_QUEUE (VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_MQ)
-
-uint64_t
-vlease_device_choose_features(struct vlease_pci *pci)
-{
-	uint64_t features = vlease_pci_device_features(pci) & WANTED_FEATURES;
-
-	if ((features & VIRTIO_NET_F_CTRL_VQ) == 0)
-		features &= ~NEED_CONTROL_QUEUE;
-	return features;
-}
-
 /*
  * VIRTIO 1.2, 3.1.1, steps 1 to 6. Only with the features agreed does a device tell of all its
  * queues (QEMU: none above the first pair before VIRTIO_NET_F_MQ is).
@@ -169,8 +149,8 @@ vlease_device_stop(struct rte_eth_dev *dev)
 		VLEASE_LOG(WARNING, "%s: %d queues are stopped although their lessees have not "
 			   "let go of them", process->adapter->address, held);
 	vlease_lessor_give_back(process);
+	vlease_cvq_disable(&process->cvq);
 	ret = vlease_device_begin(process);
-	process->cvq.index = 0;
 	/* A device that may still write to the buffers keeps them. */
 	if (ret == 0)
 		reclaim_queues(dev);

@@ -38,17 +38,19 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_pktlen = MAX_RX_PACKET;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = adapter->max_mtu;
-	info->rx_offload_capa = (adapter->features & VIRTIO_NET_F_MRG_RXBUF) != 0 ?
-				RTE_ETH_RX_OFFLOAD_SCATTER : 0;
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	info->default_rxportconf.ring_size = VLEASE_DEFAULT_QUEUE_SIZE;
-	info->default_txportconf.ring_size = VLEASE_DEFAULT_QUEUE_SIZE;
+	info->rx_offload_capa = vlease_rx_capabilities(adapter->usable);
+	info->tx_offload_capa = vlease_tx_capabilities(adapter->usable);
+	info->default_rxportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
+						     adapter->max_rx_desc);
+	info->default_txportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
+						     adapter->max_tx_desc);
 	info->rx_desc_lim = (struct rte_eth_desc_lim){
-		.nb_max = VLEASE_MAX_QUEUE_SIZE,
+		.nb_max = adapter->max_rx_desc,
 		.nb_min = VLEASE_MIN_QUEUE_SIZE,
 		.nb_align = 1,
 	};
 	info->tx_desc_lim = info->rx_desc_lim;
+	info->tx_desc_lim.nb_max = adapter->max_tx_desc;
 	info->tx_desc_lim.nb_seg_max = VLEASE_TX_MAX_SEGMENTS;
 	info->tx_desc_lim.nb_mtu_seg_max = VLEASE_TX_MAX_SEGMENTS;
 	info->speed_capa = RTE_ETH_LINK_SPEED_FIXED;
@@ -59,7 +61,9 @@ static int
 dev_configure(struct rte_eth_dev *dev)
 {
 	const struct rte_eth_conf *conf = &dev->data->dev_conf;
-	const struct vlease_adapter *adapter = vlease_adapter(dev);
+	struct vlease_adapter *adapter = vlease_adapter(dev);
+	uint64_t features;
+	int ret = 0;
 
 	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE ||
 	    conf->txmode.mq_mode != RTE_ETH_MQ_TX_NONE) {
@@ -67,8 +71,14 @@ dev_configure(struct rte_eth_dev *dev)
 			   adapter->address);
 		return -ENOTSUP;
 	}
+	features = vlease_features_choose(adapter->usable, conf->rxmode.offloads,
+					  conf->txmode.offloads);
+	if (features != adapter->features) {
+		adapter->features = features;
+		ret = vlease_device_begin(vlease_process(dev));
+	}
 	vlease_set_bursts(dev);
-	return 0;
+	return ret;
 }
 
 /* Speed in Mbit/s, VIRTIO 1.2, 5.1.4.1; what the device does not know stays unknown. */
@@ -183,12 +193,12 @@ static int
 set_rx_mode(struct rte_eth_dev *dev, uint8_t command, uint8_t on)
 {
 	struct vlease_process *process = vlease_process(dev);
+	int ret;
 
 	if ((process->adapter->features & VIRTIO_NET_F_CTRL_RX) == 0)
 		return -ENOTSUP;
-	if (process->cvq.index == 0)
-		return 0; /* stopped: ethdev replays it after the start */
-	return vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_RX, command, &on, sizeof(on));
+	ret = vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_RX, command, &on, sizeof(on));
+	return ret == -ENETDOWN ? 0 : ret; /* stopped: ethdev replays it after the start */
 }
 
 static int

@@ -197,6 +197,7 @@ vlease_pci_open(struct vlease_pci *pci, const char *address)
 	int ret;
 
 	memset(pci, 0, sizeof(*pci));
+	pthread_mutex_init(&pci->lock, NULL);
 	ret = vfio_device_open(address, &pci->device);
 	if (ret != 0) {
 		VLEASE_LOG(ERR, "%s", vfio_device_error());
@@ -298,18 +299,37 @@ vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t
 	} while (generation != read8(&pci->common->config_generation));
 }
 
+/* Between the two the registers of this queue, and of no other thread's, are to be seen. */
+static void
+select_queue(struct vlease_pci *pci, uint16_t queue)
+{
+	pthread_mutex_lock(&pci->lock);
+	write16(queue, &pci->common->queue_select);
+}
+
+static void
+unselect_queue(struct vlease_pci *pci)
+{
+	pthread_mutex_unlock(&pci->lock);
+}
+
 uint16_t
 vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue)
 {
-	write16(queue, &pci->common->queue_select);
-	return read16(&pci->common->queue_size);
+	uint16_t size;
+
+	select_queue(pci, queue);
+	size = read16(&pci->common->queue_size);
+	unselect_queue(pci);
+	return size;
 }
 
 int
 vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue)
 {
-	write16(queue->index, &pci->common->queue_select);
+	select_queue(pci, queue->index);
 	if (read16(&pci->common->queue_size) == 0) {
+		unselect_queue(pci);
 		VLEASE_LOG(ERR, "%s: has no queue %u", vlease_pci_address(pci), queue->index);
 		return -ENODEV;
 	}
@@ -320,6 +340,7 @@ vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *q
 	write64(queue->driver_iova, pci->common->queue_driver);
 	write64(queue->device_iova, pci->common->queue_device);
 	write16(1, &pci->common->queue_enable);
+	unselect_queue(pci);
 	return 0;
 }
 
@@ -328,16 +349,17 @@ vlease_pci_queue_reset(struct vlease_pci *pci, uint16_t queue)
 {
 	unsigned int waited;
 
-	write16(queue, &pci->common->queue_select);
+	select_queue(pci, queue);
 	write16(1, &pci->common->queue_reset);
 	/* VIRTIO 1.2, 4.1.4.3.2: done when queue_reset, and then queue_enable, reads 0. */
 	for (waited = 0; read16(&pci->common->queue_reset) != 0 ||
 			 read16(&pci->common->queue_enable) != 0; waited += RESET_POLL_US) {
 		if (waited >= RESET_TIMEOUT_US)
-			return -ETIMEDOUT;
+			break;
 		rte_delay_us_sleep(RESET_POLL_US);
 	}
-	return 0;
+	unselect_queue(pci);
+	return waited >= RESET_TIMEOUT_US ? -ETIMEDOUT : 0;
 }
 
 int
@@ -346,8 +368,9 @@ vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *off
 	uint64_t within;
 
 	/* VIRTIO 1.2, 4.1.4.4: cap.offset + queue_notify_off * notify_off_multiplier. */
-	write16(queue, &pci->common->queue_select);
+	select_queue(pci, queue);
 	within = (uint64_t)read16(&pci->common->queue_notify_off) * pci->notify_multiplier;
+	unselect_queue(pci);
 	if (within + sizeof(uint16_t) > pci->notify_length)
 		return -ERANGE;
 	*offset = pci->notify_offset + within;

@@ -4,6 +4,7 @@
 #ifndef VIRTIO_LEASE_PCI_H
 #define VIRTIO_LEASE_PCI_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,13 +15,15 @@
  * The VIRTIO 1.x PCI transport, VIRTIO 1.2, 4.1: only the primary process has it. Nothing here
  * may be stored in memory shared with secondaries.
  *
- * Thread safety: one thread at a time; queue_select (4.1.4.3) is state of the device.
+ * Thread safety: what concerns one queue may be called at any time, which a lock sees to:
+ * queue_select (4.1.4.3) is state of the device. All else: one thread at a time.
  */
 
 struct vlease_pci_common_cfg;
 
 struct vlease_pci {
 	struct vfio_device *device;
+	pthread_mutex_t lock;			/* over queue_select and what it selects */
 	void *bars[VFIO_DEVICE_MAX_BARS];	/* mapped whole where a structure is in them */
 	struct vfio_device_bar bar_info[VFIO_DEVICE_MAX_BARS];
 	volatile struct vlease_pci_common_cfg *common;

@@ -25,27 +25,38 @@ struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 /* ---- The primary ---- */
 
 static int
-adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev,
-	     enum vlease_packed packed)
+choose_usable(struct vlease_process *process, const struct vlease_devargs *devargs)
 {
 	struct vlease_adapter *adapter = process->adapter;
-	struct virtio_net_config config;
-	uint64_t features;
+	uint64_t offered = vlease_pci_device_features(&process->pci);
+	uint64_t missing = devargs->required & ~offered;
 
-	features = vlease_device_choose_features(&process->pci);
-	if ((features & VIRTIO_F_VERSION_1) == 0) {
+	if (missing != 0) {
+		VLEASE_LOG(ERR, "%s: the device does not offer %s, which an argument asks for",
+			   adapter->address,
+			   vlease_feature_name(RTE_BIT64(rte_bsf64(missing))));
+		return -ENOTSUP;
+	}
+	if ((offered & VIRTIO_F_VERSION_1) == 0) {
 		VLEASE_LOG(ERR, "%s: does not offer VIRTIO_F_VERSION_1", adapter->address);
 		return -ENOTSUP;
 	}
-	if (packed == VLEASE_PACKED_ALWAYS && (features & VIRTIO_F_RING_PACKED) == 0) {
-		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_PACKED "=1: the device offers no packed "
-			   "virtqueues", adapter->address);
-		return -ENOTSUP;
-	}
-	if (packed == VLEASE_PACKED_NEVER)
-		features &= ~VIRTIO_F_RING_PACKED;
+	adapter->usable = vlease_features_usable(offered & ~devargs->refused);
+	adapter->features = vlease_features_choose(adapter->usable, 0, 0);
+	if ((offered & VIRTIO_F_RING_RESET) == 0)
+		VLEASE_LOG(WARNING, "%s: offers no VIRTIO_F_RING_RESET: a dead lessee's queues "
+			   "stay unusable until the port is restarted", adapter->address);
+	return 0;
+}
+
+static int
+adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
+{
+	struct vlease_adapter *adapter = process->adapter;
+	struct virtio_net_config config;
+	uint64_t features = adapter->features;
+
 	vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
-	adapter->features = features;
 	adapter->port_id = dev->data->port_id;
 	adapter->max_pairs = 1;
 	if ((features & VIRTIO_NET_F_MQ) != 0)
@@ -62,10 +73,31 @@ adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev,
 		memcpy(adapter->mac.addr_bytes, config.mac, sizeof(config.mac));
 	else
 		rte_eth_random_addr(adapter->mac.addr_bytes);
-	if ((features & VIRTIO_F_RING_RESET) == 0)
-		VLEASE_LOG(WARNING, "%s: offers no VIRTIO_F_RING_RESET: a dead lessee's queues "
-			   "stay unusable until the port is restarted", adapter->address);
 	return 0;
+}
+
+/* Sizes are powers of two; some devices offer others for packed queues (VIRTIO 1.2, 2.8.10.1). */
+static uint16_t
+max_desc(struct vlease_process *process, uint16_t queue)
+{
+	uint16_t size = RTE_MIN(vlease_pci_max_queue_size(&process->pci, queue),
+				VLEASE_MAX_QUEUE_SIZE);
+
+	return size == 0 ? 0 : RTE_BIT32(rte_fls_u32(size) - 1);
+}
+
+static int
+read_queue_sizes(struct vlease_process *process)
+{
+	struct vlease_adapter *adapter = process->adapter;
+
+	adapter->max_rx_desc = max_desc(process, 0);
+	adapter->max_tx_desc = max_desc(process, 1);
+	if (RTE_MIN(adapter->max_rx_desc, adapter->max_tx_desc) >= VLEASE_MIN_QUEUE_SIZE)
+		return 0;
+	VLEASE_LOG(ERR, "%s: queues of %u and %u descriptors: need at least %u", adapter->address,
+		   adapter->max_rx_desc, adapter->max_tx_desc, VLEASE_MIN_QUEUE_SIZE);
+	return -ENOTSUP;
 }
 
 static int
@@ -77,9 +109,13 @@ process_init(struct vlease_process *process, struct rte_eth_dev *dev,
 	ret = vlease_pci_open(&process->pci, process->adapter->address);
 	if (ret != 0)
 		return ret;
-	ret = adapter_init(process, dev, devargs->packed);
+	ret = choose_usable(process, devargs);
+	if (ret == 0)
+		ret = adapter_init(process, dev);
 	if (ret == 0)
 		ret = vlease_device_begin(process);
+	if (ret == 0)
+		ret = read_queue_sizes(process);
 	if (ret == 0)
 		ret = vlease_pci_check_doorbell_pages(&process->pci,
 						      2 * process->adapter->max_pairs);
@@ -340,4 +376,6 @@ RTE_PMD_REGISTER_PCI(net_virtio_lease, vlease_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_virtio_lease, vlease_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_virtio_lease, "* dmabuf-vfio-pci");
 RTE_PMD_REGISTER_PARAM_STRING(net_virtio_lease,
-	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> " VLEASE_ARG_PACKED "=<0|1>");
+	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> " VLEASE_ARG_PACKED "=<0|1> "
+	VLEASE_ARG_IN_ORDER "=<0|1> " VLEASE_ARG_MRG_RXBUF "=<0|1> " VLEASE_ARG_EVENT_IDX "=<0|1> "
+	VLEASE_ARG_INDIRECT "=<0|1>");

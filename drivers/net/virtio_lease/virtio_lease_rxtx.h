@@ -63,6 +63,16 @@
 /** Where a buffer starts: the data of a frame's first buffer then begins behind the headroom. */
 #define VLEASE_RX_DATA_OFF (RTE_PKTMBUF_HEADROOM - VLEASE_NET_HDR_SIZE)
 
+/**
+ * What the data path masters. The first are features that it asks nothing of the application for;
+ * the others are the offloads that a port may offer if the device has the features that it takes.
+ */
+#define VLEASE_DATAPATH_FEATURES \
+	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | \
+	 VIRTIO_F_ORDER_PLATFORM)
+#define VLEASE_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
+#define VLEASE_TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+
 /** Why a queue was given up: what the device did that no device may do. */
 enum vlease_broken {
 	VLEASE_INTACT = 0,
