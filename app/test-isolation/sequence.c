@@ -50,7 +50,7 @@ struct packet {
 	struct rte_ipv4_hdr ip;
 	struct rte_udp_hdr udp;
 	struct sequence_mark mark;
-} __rte_packed __rte_aligned(2);
+} __attribute__((packed, aligned(2)));
 
 struct own_queue {
 	uint16_t port;

@@ -7,8 +7,14 @@
 
 #include <rte_common.h>
 #include <rte_telemetry.h>
+#include <rte_version.h>
 
 #include "bar_lease_private.h"
+
+/* The name that DPDK 23.03 gave it. */
+#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
+#define rte_tel_data_add_dict_uint rte_tel_data_add_dict_u64
+#endif
 
 struct telemetry_job {
 	const char *name;
@@ -31,12 +37,12 @@ add_slice(struct rte_tel_data *slices, struct bar_lessor *lessor, unsigned int s
 	rte_tel_data_add_dict_string(entry, "slice", lease_slice_name(lessor, slice));
 	rte_tel_data_add_dict_string(entry, "state", bar_lease_state_name(info.state));
 	rte_tel_data_add_dict_int(entry, "pid", info.pid);
-	rte_tel_data_add_dict_u64(entry, "uid", info.uid);
-	rte_tel_data_add_dict_u64(entry, "granted", info.granted);
-	rte_tel_data_add_dict_u64(entry, "refused", info.refused);
-	rte_tel_data_add_dict_u64(entry, "granted_at", info.granted_at);
-	rte_tel_data_add_dict_u64(entry, "revoked_at", info.revoked_at);
-	rte_tel_data_add_dict_u64(entry, "freed_at", info.freed_at);
+	rte_tel_data_add_dict_uint(entry, "uid", info.uid);
+	rte_tel_data_add_dict_uint(entry, "granted", info.granted);
+	rte_tel_data_add_dict_uint(entry, "refused", info.refused);
+	rte_tel_data_add_dict_uint(entry, "granted_at", info.granted_at);
+	rte_tel_data_add_dict_uint(entry, "revoked_at", info.revoked_at);
+	rte_tel_data_add_dict_uint(entry, "freed_at", info.freed_at);
 	snprintf(number, sizeof(number), "%u", slice);
 	if (rte_tel_data_add_dict_container(slices, number, entry, 0) != 0)
 		rte_tel_data_free(entry);

@@ -15,6 +15,7 @@
 
 #include <bar_lease.h>
 
+#include "virtio_lease_compat.h"
 #include "virtio_lease_cvq.h"
 #include "virtio_lease_doorbell.h"
 #include "virtio_lease_logs.h"
@@ -159,8 +160,7 @@ enum vlease_notice {
 	VLEASE_NOTICE_LINK,
 };
 
-/* virtio_lease_stats.c */
-int vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+/* virtio_lease_stats.c, with vlease_stats_get() */
 int vlease_stats_reset(struct rte_eth_dev *dev);
 int vlease_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int size);
 int vlease_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,

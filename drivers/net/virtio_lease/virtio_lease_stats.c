@@ -9,42 +9,45 @@
 #include "virtio_lease.h"
 
 static void
-add_rx(struct rte_eth_stats *stats, const struct vlease_rxq *rxq, uint16_t i)
+add_rx_queue(const struct vlease_rxq *rxq, uint16_t i, struct rte_eth_stats *stats,
+	     struct eth_queue_stats *queues)
 {
 	stats->ipackets += rxq->stats.packets;
 	stats->ibytes += rxq->stats.bytes;
 	stats->ierrors += rxq->stats.errors;
 	stats->rx_nombuf += rxq->stats.nombuf;
-	if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_ipackets[i] = rxq->stats.packets;
-		stats->q_ibytes[i] = rxq->stats.bytes;
-		stats->q_errors[i] = rxq->stats.errors;
+	if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_ipackets[i] = rxq->stats.packets;
+		queues->q_ibytes[i] = rxq->stats.bytes;
+		queues->q_errors[i] = rxq->stats.errors;
 	}
 }
 
 static void
-add_tx(struct rte_eth_stats *stats, const struct vlease_txq *txq, uint16_t i)
+add_tx_queue(const struct vlease_txq *txq, uint16_t i, struct rte_eth_stats *stats,
+	     struct eth_queue_stats *queues)
 {
 	stats->opackets += txq->stats.packets;
 	stats->obytes += txq->stats.bytes;
 	stats->oerrors += txq->stats.errors;
-	if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_opackets[i] = txq->stats.packets;
-		stats->q_obytes[i] = txq->stats.bytes;
+	if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_opackets[i] = txq->stats.packets;
+		queues->q_obytes[i] = txq->stats.bytes;
 	}
 }
 
 int
-vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+		 struct eth_queue_stats *queues)
 {
 	uint16_t i;
 
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
 		if (dev->data->rx_queues[i] != NULL)
-			add_rx(stats, dev->data->rx_queues[i], i);
+			add_rx_queue(dev->data->rx_queues[i], i, stats, queues);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
 		if (dev->data->tx_queues[i] != NULL)
-			add_tx(stats, dev->data->tx_queues[i], i);
+			add_tx_queue(dev->data->tx_queues[i], i, stats, queues);
 	return 0;
 }
 

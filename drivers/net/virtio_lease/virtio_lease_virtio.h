@@ -4,6 +4,7 @@
 #ifndef VIRTIO_LEASE_VIRTIO_H
 #define VIRTIO_LEASE_VIRTIO_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #include <rte_byteorder.h>
@@ -73,7 +74,9 @@ struct virtio_net_config {
 	uint8_t rss_max_key_size;
 	rte_le16_t rss_max_indirection_table_length;
 	rte_le32_t supported_hash_types;
-} __rte_packed;
+};
+
+static_assert(sizeof(struct virtio_net_config) == 24, "no padding in it");
 
 #define VIRTIO_NET_S_LINK_UP 0x01
 #define VIRTIO_NET_S_ANNOUNCE 0x02
