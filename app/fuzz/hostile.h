@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef FUZZ_HOSTILE_H
+#define FUZZ_HOSTILE_H
+
+/**
+ * @file
+ * The software device, told by the fuzzer what to do. It keeps to the rules for as long as it is
+ * told so, that the driver gets far; and then it does not.
+ */
+
+#include <stdbool.h>
+
+#include "input.h"
+#include "software_device.h"
+#include "virtio_lease_rxtx.h"
+
+struct hostile {
+	struct software_device device;
+	const struct vlease_queue_config *config;
+	bool rx;
+	bool lied;		/**< it has broken the rules */
+	bool overwrote;		/**< it has written what only the driver may write */
+	/**
+	 * While the driver is in a burst: it must not write what only the driver may write. The
+	 * FIFO of a split receive queue is there, and no burst can look at all of it all the time.
+	 */
+	bool in_burst;
+};
+
+/** The device and its queue start anew. */
+void hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool rx,
+		    uint32_t shuffle);
+
+/** One step of the device. */
+void hostile_step(struct hostile *h, struct input *in);
+
+#endif /* FUZZ_HOSTILE_H */
