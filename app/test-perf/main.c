@@ -355,5 +355,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "no such mode or ring: see --list\n");
 		return 2;
 	}
+	stock_end();
 	return rte_eal_cleanup() == 0 ? 0 : 1;
 }

@@ -53,4 +53,10 @@ struct port {
 int port_open(struct port *port, const struct port_kind *kind, const struct setup *setup);
 void port_close(struct port *port);
 
+/**
+ * Before EAL's memory goes, when all ports are closed: the vhost library frees in a thread of its
+ * own what it had of a port, and this waits for it.
+ */
+void stock_end(void);
+
 #endif /* PORT_H */

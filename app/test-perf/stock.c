@@ -135,6 +135,16 @@ open_sockets(void)
 	return 0;
 }
 
+void
+stock_end(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_SOCKETS; i++)
+		if (sockets[i].path[0] != '\0')
+			rte_vhost_driver_unregister(sockets[i].path);
+}
+
 static void
 stock_destroy(struct port *port)
 {
