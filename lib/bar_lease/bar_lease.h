@@ -17,9 +17,10 @@
  * hands out DMABUF descriptors, and notices its end. End of file means: revoke now. A readable
  * pidfd means: the process is gone, what its slices drive may be reset.
  *
- * A slice goes FREE, LEASED, REVOKED (nobody can ring any more), RESETTING (the lessor's user
- * resets what the slice drives and takes its buffers back), FREE. Where the reset fails, it stays
- * QUARANTINED until bar_lessor_start(); where the kernel would not revoke, until it does.
+ * A slice goes FREE, LEASED, REVOKED (nobody can ring any more), RESETTING (its holder has ended or
+ * let go of it; the lessor's user resets what the slice drives and takes its buffers back), FREE.
+ * Where the reset fails, it stays QUARANTINED until bar_lessor_start(); where the kernel would not
+ * revoke, until it does.
  *
  * Functions return 0 or a non-negative value on success and a negative errno on failure. Failures
  * are logged with object and cause under the log type "lib.bar_lease".
@@ -51,7 +52,7 @@ enum bar_lease_state {
 	BAR_LEASE_TAKEN,	/**< the lessor's own process uses it */
 	BAR_LEASE_LEASED,
 	BAR_LEASE_REVOKED,	/**< revoked; its holder is not known to have stopped */
-	BAR_LEASE_RESETTING,
+	BAR_LEASE_RESETTING,	/**< its reset is under way, or due at the start */
 	BAR_LEASE_QUARANTINED,	/**< the reset failed, or the revocation */
 };
 
@@ -130,18 +131,28 @@ int bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **le
 void bar_lessor_destroy(struct bar_lessor *lessor);
 
 /**
- * Begin to grant leases: what the slices drive has just been reset. Quarantined slices and those
- * revoked but not given back by a living process of an earlier round stay unavailable.
+ * Begin to grant leases. The caller has just reset what the slices drive, those apart that are
+ * still REVOKED or RESETTING: their reset() is called once their holder has let go or ended, which
+ * may be at once. Quarantined slices become free.
  */
 void bar_lessor_start(struct bar_lessor *lessor);
 
 /**
  * Revoke every lease and grant no more; lessees are told and asked to let go. Waits for their
- * answers, but at most @p timeout_ms milliseconds.
+ * answers, but at most @p timeout_ms milliseconds. No reset() is called for those that come in
+ * time: their slices are free, and for the caller to reset. Slices of the others stay REVOKED, and
+ * their holders may still be working with what they drive: leave it alone until reset() is called.
+ * When they let go, the slice becomes RESETTING until bar_lessor_start().
  *
  * @return number of slices whose holder lives and has not let go.
  */
 int bar_lessor_stop(struct bar_lessor *lessor, unsigned int timeout_ms);
+
+/** Lessees attached, or about to be. Any thread. */
+unsigned int bar_lessor_count_lessees(const struct bar_lessor *lessor);
+
+/** State of a slice, without waiting. Any thread. */
+enum bar_lease_state bar_lessor_state(const struct bar_lessor *lessor, unsigned int slice);
 
 /**
  * Take a slice for the lessor's own process. Lock-free, from any thread.
@@ -184,6 +195,12 @@ struct bar_lessee_conf {
 	 * revoked page, as a signal handler: only async-signal-safe calls. May be called twice.
 	 */
 	void (*lost)(void *arg, unsigned int slice);
+	/**
+	 * Whether some thread may still be working with what the slice drives, although lost() was
+	 * called: then the revoked lease is not given back yet, and this is asked again, every
+	 * millisecond. Called from the interrupt thread. NULL: never.
+	 */
+	bool (*busy)(void *arg, unsigned int slice);
 	/** The lessor has hung up or died; every lease is lost already. Interrupt thread. */
 	void (*hangup)(void *arg);
 	/** The lessor's user says something: bar_lessor_notify(). Interrupt thread; may be NULL. */
@@ -206,15 +223,17 @@ struct bar_lessee_conf {
 int bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee);
 
 /**
- * Let go of every lease and close the channel. No thread may be using a mapping. NULL does
- * nothing.
+ * Let go of every lease and close the channel. No thread may be using a mapping, or what it
+ * drives. NULL does nothing.
  */
 void bar_lessee_destroy(struct bar_lessee *lessee);
 
 /**
  * Ask for a slice unless that was done already. Lock-free and without waiting: the answer comes
- * through granted(). After a refusal the request is held back until the lessor says that the
- * slice is free, or for a second, so that calling this in a loop costs nobody anything.
+ * through granted(). For the thread that works with the slice: it does not at this moment, so a
+ * lease that it found lost is given back. After a refusal the request is held back until the
+ * lessor says that the slice is free, or for a second, so that calling this in a loop costs nobody
+ * anything.
  */
 void bar_lessee_request(struct bar_lessee *lessee, unsigned int slice);
 

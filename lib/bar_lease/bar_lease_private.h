@@ -37,9 +37,9 @@ enum lease_message_type {
 	LEASE_RELEASE,		/* lessee: slice, value as granted; not to be touched again */
 	LEASE_REVOKED,		/* lessor: slice, value as granted; answer: LEASE_RELEASE */
 	LEASE_AVAILABLE,	/* lessor: slice is free, or LEASE_ALL_SLICES: ask again */
-	LEASE_CALL,		/* lessee: code and value for the lessor's user; a serial number */
-	LEASE_ANSWER,		/* lessor: value = 0 or a negative errno; the call's serial number */
-	LEASE_NOTICE,		/* lessor: code and value for the lessee's user; no answer */
+	LEASE_CALL,		/* lessee: code, value, serial number; for the user */
+	LEASE_ANSWER,		/* lessor: as called, value = 0 or a negative errno */
+	LEASE_NOTICE,		/* lessor: code, value; for the user, no answer */
 };
 
 #define LEASE_ALL_SLICES UINT32_MAX

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -23,11 +24,15 @@
 /* How long the primary may take to answer, in seconds; rte_mp counts in them. */
 #define ANSWER_TIMEOUT 5
 
+/* How often to look whether a thread is still busy with what was revoked. */
+#define BUSY_POLL_US 1000
+
 enum want_state {
 	WANT_NOTHING,
 	WANT_ASKED,		/* request sent, no answer yet */
 	WANT_HELD,
 	WANT_LOST,		/* a touch found it revoked; the lessor has not said so */
+	WANT_YIELDED,		/* revoked; not given back, since a thread may still be busy */
 	WANT_REFUSED,		/* not before retry_at */
 };
 
@@ -58,10 +63,12 @@ struct bar_lessee {
 	size_t length;
 	void (*granted)(void *arg, unsigned int slice, void *address);
 	void (*lost)(void *arg, unsigned int slice);
+	bool (*busy)(void *arg, unsigned int slice);
 	void (*hangup)(void *arg);
 	void (*notice)(void *arg, uint32_t code, int32_t value);
 	void *arg;
 	struct call call;
+	bool timer;			/* runs, because something is YIELDED */
 	unsigned int nb_wants;
 	struct want wants[];
 };
@@ -104,7 +111,7 @@ bar_lessee_request(struct bar_lessee *lessee, unsigned int slice)
 	struct want *want = &lessee->wants[slice];
 	int state = __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
 
-	if (state == WANT_ASKED || state == WANT_HELD)
+	if (state == WANT_ASKED || state == WANT_HELD || state == WANT_YIELDED)
 		return;
 	if (state == WANT_REFUSED && rte_get_tsc_cycles() < want->retry_at)
 		return;
@@ -202,22 +209,56 @@ on_refusal(struct bar_lessee *lessee, const struct lease_message *message)
 	want_hold_back(want);
 }
 
+/* Returns whether a thread may still be busy with it. */
+static bool
+want_give_back(struct want *want)
+{
+	struct bar_lessee *lessee = want->lessee;
+
+	if (lessee->busy != NULL && lessee->busy(lessee->arg, want_index(want)))
+		return true;
+	want->release_due = send_about(lessee, LEASE_RELEASE, want_index(want), want->lease) != 0;
+	want_hold_back(want);
+	return false;
+}
+
+static void
+give_back_yielded(void *arg)
+{
+	struct bar_lessee *lessee = arg;
+	bool busy = false;
+	unsigned int i;
+
+	for (i = 0; i < lessee->nb_wants; i++)
+		if (lessee->wants[i].state == WANT_YIELDED)
+			busy |= want_give_back(&lessee->wants[i]);
+	lessee->timer = busy;
+	if (!busy || rte_eal_alarm_set(BUSY_POLL_US, give_back_yielded, lessee) == 0)
+		return;
+	LEASE_LOG(ERR, "%s: no memory for a timer", lessee->name);
+	lessee->timer = false;
+	/* The thread that is busy gives it back itself, when it asks anew. */
+	for (i = 0; i < lessee->nb_wants; i++)
+		if (lessee->wants[i].state == WANT_YIELDED)
+			want_set(&lessee->wants[i], WANT_LOST);
+}
+
 static void
 on_revoke(struct bar_lessee *lessee, unsigned int slice, int32_t lease)
 {
 	struct want *want = &lessee->wants[slice];
-	bool held = want_lose(want);
-	int ret;
 
-	if (held) {
-		LEASE_LOG(WARNING, "%s: slice %u was revoked", lessee->name, slice);
-		lessee->lost(lessee->arg, slice);
+	if (want->state == WANT_YIELDED)
+		return; /* the answer will come */
+	if (!want_lose(want)) {
+		send_about(lessee, LEASE_RELEASE, slice, lease);
+		return;
 	}
-	ret = send_about(lessee, LEASE_RELEASE, slice, lease);
-	if (held) {
-		want->release_due = ret != 0;
-		want_hold_back(want);
-	}
+	LEASE_LOG(WARNING, "%s: slice %u was revoked", lessee->name, slice);
+	lessee->lost(lessee->arg, slice);
+	want_set(want, WANT_YIELDED);
+	if (!lessee->timer)
+		give_back_yielded(lessee);
 }
 
 static void
@@ -378,6 +419,7 @@ on_hangup(struct bar_lessee *lessee)
 		want_set(&lessee->wants[i], WANT_ASKED);
 	}
 	/* Whoever calls from here on cannot send. */
+	rte_eal_alarm_cancel(give_back_yielded, lessee);
 	call_end(&lessee->call, __atomic_load_n(&lessee->call.serial, __ATOMIC_RELAXED),
 		 -ENOTCONN);
 	if (lessee->hangup != NULL)
@@ -472,6 +514,7 @@ bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee
 	new->length = conf->length;
 	new->granted = conf->granted;
 	new->lost = conf->lost;
+	new->busy = conf->busy;
 	new->hangup = conf->hangup;
 	new->notice = conf->notice;
 	new->arg = conf->arg;
@@ -516,10 +559,12 @@ lessee_teardown(void *arg)
 	struct want *want;
 	unsigned int i;
 
+	rte_eal_alarm_cancel(give_back_yielded, lessee);
 	for (i = 0; i < lessee->nb_wants; i++) {
 		want = &lessee->wants[i];
 		want_unmap(want);
-		if (lessee->channel != NULL && (want_lose(want) || want->release_due))
+		if (lessee->channel != NULL && (want_lose(want) || want->release_due ||
+						want->state == WANT_YIELDED))
 			send_about(lessee, LEASE_RELEASE, i, want->lease);
 	}
 	lease_watch_remove(lessee->channel);

@@ -89,6 +89,16 @@ revoke_everything(void *arg)
 	}
 }
 
+/* With every answer that comes before it ends, the slice is free without a reset. */
+static void
+stop_begin(void *arg)
+{
+	struct bar_lessor *lessor = arg;
+
+	lessor->stopping = true;
+	revoke_everything(lessor);
+}
+
 static void
 lessor_teardown(void *arg)
 {
@@ -119,16 +129,21 @@ static void
 lessor_open(void *arg)
 {
 	struct bar_lessor *lessor = arg;
+	struct slot *slot;
 	unsigned int i;
 
 	for (i = 0; i < lessor->nb_slots; i++) {
-		struct slot *slot = &lessor->slots[i];
-
+		slot = &lessor->slots[i];
 		if (slot_state(slot) == BAR_LEASE_QUARANTINED)
 			slot_set_state(slot, slice_is_revoked(lessor, slot) ?
 				       BAR_LEASE_FREE : BAR_LEASE_QUARANTINED);
 	}
 	__atomic_store_n(&lessor->started, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < lessor->nb_slots; i++) {
+		slot = &lessor->slots[i];
+		if (slot_state(slot) == BAR_LEASE_RESETTING)
+			slice_reset(lessor, slot);
+	}
 	peers_tell(lessor, LEASE_AVAILABLE, LEASE_ALL_SLICES, 0);
 }
 
@@ -138,37 +153,52 @@ bar_lessor_start(struct bar_lessor *lessor)
 	lease_run(lessor_open, lessor);
 }
 
-struct count_job {
+struct stop_job {
 	struct bar_lessor *lessor;
+	uint64_t deadline;
 	int count;
 };
 
 static void
-count_unreleased(void *arg)
+stop_end(void *arg)
 {
-	struct count_job *job = arg;
+	struct stop_job *job = arg;
 	unsigned int i;
 
 	job->count = 0;
 	for (i = 0; i < job->lessor->nb_slots; i++)
 		if (job->lessor->slots[i].holder != NULL)
 			job->count++;
+	/* On the interrupt thread itself no answer can arrive while we wait. */
+	job->lessor->stopping = job->count > 0 && lease_clock() < job->deadline;
 }
 
 int
 bar_lessor_stop(struct bar_lessor *lessor, unsigned int timeout_ms)
 {
-	uint64_t deadline = lease_clock() + (uint64_t)timeout_ms * 1000000;
-	struct count_job job = { .lessor = lessor };
+	struct stop_job job = { .lessor = lessor };
 
-	lease_run(revoke_everything, lessor);
-	for (;;) {
-		lease_run(count_unreleased, &job);
-		/* On the interrupt thread itself no answer can arrive while we wait. */
-		if (job.count == 0 || lease_clock() >= deadline || rte_thread_is_intr())
-			return job.count;
+	if (!rte_thread_is_intr())
+		job.deadline = lease_clock() + (uint64_t)timeout_ms * 1000000;
+	lease_run(stop_begin, lessor);
+	lease_run(stop_end, &job);
+	while (lessor->stopping) {
 		rte_delay_us_sleep(1000);
+		lease_run(stop_end, &job);
 	}
+	return job.count;
+}
+
+unsigned int
+bar_lessor_count_lessees(const struct bar_lessor *lessor)
+{
+	return __atomic_load_n(&lessor->nb_peers, __ATOMIC_RELAXED);
+}
+
+enum bar_lease_state
+bar_lessor_state(const struct bar_lessor *lessor, unsigned int slice)
+{
+	return slot_state(&lessor->slots[slice]);
 }
 
 int

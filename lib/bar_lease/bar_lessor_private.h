@@ -42,6 +42,7 @@ struct bar_lessor {
 	int (*call)(void *arg, uint32_t code, int32_t value);
 	void *arg;
 	int started;			/* atomic */
+	bool stopping;			/* what is let go of now, the stopping thread resets */
 	unsigned int nb_peers;		/* atomic: counted by the rte_mp thread, too */
 	TAILQ_HEAD(, peer) peers;
 	TAILQ_HEAD(, peer) joining;	/* not yet admitted; under lessors_mutex */

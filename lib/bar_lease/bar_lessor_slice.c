@@ -64,7 +64,8 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 		return;
 	}
 	slot_set_state(slot, BAR_LEASE_RESETTING);
-	/* While stopped there is nothing to reset: the start does all of it. */
+	if (!lessor_is_started(lessor) && !lessor->stopping)
+		return; /* until the start */
 	ret = lessor_is_started(lessor) ? lessor->reset(lessor->arg, slot_index(lessor, slot)) : 0;
 	if (ret != 0) {
 		LEASE_LOG(ERR, "%s: %s: cannot be reset (%s): quarantined", lessor->name,

@@ -23,6 +23,14 @@ lost(void *arg, unsigned int slice)
 	hand.address[slice] = NULL;
 }
 
+static bool
+busy(void *arg, unsigned int slice)
+{
+	assert_ptr_equal(arg, &hand);
+	assert_null(hand.address[slice]);
+	return hand.busy[slice];
+}
+
 static void
 hangup(void *arg)
 {
@@ -50,6 +58,7 @@ hand_conf(void)
 		.length = PAGE,
 		.granted = granted,
 		.lost = lost,
+		.busy = busy,
 		.hangup = hangup,
 		.notice = notice,
 		.arg = &hand,

@@ -17,6 +17,7 @@ struct hand {
 	void *volatile address[NB_SLICES];	/* as a driver's doorbell */
 	volatile unsigned int granted[NB_SLICES];
 	volatile unsigned int lost[NB_SLICES];
+	volatile bool busy[NB_SLICES];
 	volatile unsigned int hangups;
 	volatile unsigned int notices;		/* how many came; then the latest */
 	uint32_t notice_code;

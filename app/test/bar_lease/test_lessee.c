@@ -4,6 +4,7 @@
  * A lessee against the real lessor, both on the interrupt thread of this process.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -145,6 +146,62 @@ revoked_lease_is_lost_and_let_go_of(void **state)
 	assert_true(touch(hand.address[4]));
 	assert_int_equal(hand.granted[4], 2);
 	assert_int_equal(count_events(EVENT_RESET, 4), 0);
+}
+
+static void *
+end_the_burst(void *arg)
+{
+	const unsigned int *slice = arg;
+
+	sleep_ms(50);
+	hand.busy[*slice] = false;
+	return NULL;
+}
+
+/* It is not answered that the slice is let go of, before the burst under way has ended. */
+static void
+stop_waits_for_a_burst_under_way(void **state)
+{
+	unsigned int slice = 4;
+	pthread_t burst;
+
+	hand_create();
+	get(4);
+	hand.busy[4] = true;
+	assert_int_equal(pthread_create(&burst, NULL, end_the_burst, &slice), 0);
+	assert_int_equal(bar_lessor_stop(world.lessor, PATIENCE_MS), 0);
+	assert_false(hand.busy[4]);
+	pthread_join(burst, NULL);
+	assert_int_equal(slice_state(4), BAR_LEASE_FREE);
+	assert_int_equal(count_events(EVENT_RESET, 4), 0);
+	bar_lessor_start(world.lessor);
+	get(4);
+}
+
+/* The stop does not wait for ever; the slice is nobody's until the burst has ended, and reset. */
+static void
+burst_that_does_not_end_keeps_its_slice(void **state)
+{
+	uint64_t before;
+
+	hand_create();
+	get(4);
+	get(5);
+	hand.busy[4] = true;
+	before = lease_clock();
+	assert_int_equal(bar_lessor_stop(world.lessor, 50), 1);
+	assert_in_range(ms_since(before), 50, 5000);
+	assert_int_equal(slice_state(5), BAR_LEASE_FREE);
+	bar_lessor_start(world.lessor);
+	get(5);
+	bar_lessee_request(hand.lessee, 4);
+	interrupts_pass();
+	assert_int_equal(slice_state(4), BAR_LEASE_REVOKED);
+	assert_int_equal(count_events(EVENT_RESET, 4), 0);
+	hand.busy[4] = false;
+	wait_state(4, BAR_LEASE_FREE);
+	assert_int_equal(count_events(EVENT_RESET, 4), 1);
+	get(4);
 }
 
 /* The device was in D3 for a moment: nobody revoked, yet the mapping is gone. */
@@ -297,6 +354,8 @@ main(void)
 		TEST(refused_lessee_asks_again_after_a_second),
 		TEST(stopped_lessor_refuses_until_start),
 		TEST(revoked_lease_is_lost_and_let_go_of),
+		TEST(stop_waits_for_a_burst_under_way),
+		TEST(burst_that_does_not_end_keeps_its_slice),
 		TEST(mapping_lost_without_revocation_is_asked_for_anew),
 		TEST(mapping_that_fails_is_let_go_of),
 		TEST(dead_lessor_is_noticed),

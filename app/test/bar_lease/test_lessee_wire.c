@@ -243,6 +243,55 @@ revocation_is_answered_with_its_number(void **state)
 	assert_int_equal(hand.hangups, 0);
 }
 
+static void
+revocation_is_answered_when_no_thread_is_busy(void **state)
+{
+	create();
+	hold(2, 41);
+	hold(3, 1);
+	hand.busy[2] = true;
+	say(LEASE_REVOKED, 2, 41, -1);
+	say(LEASE_REVOKED, 3, 1, -1);
+	assert_int_equal(hear(LEASE_RELEASE, 3), 1);
+	hear_nothing();
+	assert_int_equal(hand.lost[2], 1);
+	bar_lessee_request(hand.lessee, 2);
+	say(LEASE_REVOKED, 2, 41, -1);
+	close(grant(2, 42));
+	hear_nothing();
+	assert_int_equal(hand.granted[2], 1);
+	hand.busy[2] = false;
+	assert_int_equal(hear(LEASE_RELEASE, 2), 41);
+	hear_nothing();
+	assert_int_equal(hand.lost[2], 1);
+}
+
+static void
+destroy_gives_back_what_was_revoked(void **state)
+{
+	create();
+	hold(2, 41);
+	hand.busy[2] = true;
+	say(LEASE_REVOKED, 2, 41, -1);
+	hear_nothing();
+	hand_destroy();
+	assert_int_equal(hear(LEASE_RELEASE, 2), 41);
+}
+
+static void
+hangup_while_a_thread_is_busy(void **state)
+{
+	create();
+	hold(2, 41);
+	hand.busy[2] = true;
+	say(LEASE_REVOKED, 2, 41, -1);
+	hear_nothing();
+	shutdown(channel, SHUT_RDWR);
+	hand_wait_hangup();
+	assert_int_equal(hand.lost[2], 1);
+	hand_destroy();
+}
+
 /* The touch comes first, the word of the lessor later, when the slice was asked for anew. */
 static void
 revocation_found_by_a_touch(void **state)
@@ -364,6 +413,9 @@ main(void)
 		TEST(request_is_sent_once),
 		TEST(announcement_of_all_wakes_all),
 		TEST(revocation_is_answered_with_its_number),
+		TEST(revocation_is_answered_when_no_thread_is_busy),
+		TEST(destroy_gives_back_what_was_revoked),
+		TEST(hangup_while_a_thread_is_busy),
 		TEST(revocation_found_by_a_touch),
 		TEST(revoked_dmabuf_is_let_go_of),
 		TEST(release_that_found_no_room_is_made_up_for),

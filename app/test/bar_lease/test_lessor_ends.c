@@ -134,16 +134,69 @@ killed_after_revocation_without_release(void **state)
 	assert_int_equal(slice_state(NB_SLICES - 1), BAR_LEASE_REVOKED);
 }
 
+/* Whoever stopped the lessor has left its slice alone; the start does not know of it yet. */
 static void
-killed_while_stopped_is_not_reset(void **state)
+killed_while_stopped_is_reset_at_the_start(void **state)
 {
 	struct agent *agent = agent_start();
 
 	agent_get(agent, 0);
 	bar_lessor_stop(world.lessor, 0);
 	agent_kill(agent);
-	wait_state(0, BAR_LEASE_FREE);
+	wait_state(0, BAR_LEASE_RESETTING);
 	assert_int_equal(count_events(EVENT_RESET, 0), 0);
+	bar_lessor_start(world.lessor);
+	assert_int_equal(slice_state(0), BAR_LEASE_FREE);
+	assert_int_equal(count_events(EVENT_RESET, 0), 1);
+}
+
+static void
+failed_reset_at_the_start_quarantines(void **state)
+{
+	struct agent *agent = agent_start();
+
+	agent_get(agent, 0);
+	bar_lessor_stop(world.lessor, 0);
+	agent_kill(agent);
+	wait_state(0, BAR_LEASE_RESETTING);
+	world.reset_error = -EIO;
+	bar_lessor_start(world.lessor);
+	assert_int_equal(slice_state(0), BAR_LEASE_QUARANTINED);
+	agent_be_refused(agent_start(), 0, ENOTRECOVERABLE, 0);
+}
+
+static void
+late_release_is_reset_at_the_start(void **state)
+{
+	struct agent *agent = agent_start();
+	int32_t lease = agent_get(agent, 0);
+
+	assert_int_equal(bar_lessor_stop(world.lessor, 0), 2); /* and the bystander's */
+	agent_hear(agent, LEASE_REVOKED);
+	agent_say(agent, LEASE_RELEASE, 0, lease);
+	wait_state(0, BAR_LEASE_RESETTING);
+	assert_int_equal(bar_lessor_state(world.lessor, 0), BAR_LEASE_RESETTING);
+	assert_int_equal(count_events(EVENT_RESET, 0), 0);
+	bar_lessor_start(world.lessor);
+	assert_int_equal(count_events(EVENT_RESET, 0), 1);
+	agent_get(agent, 0);
+}
+
+static void
+release_after_the_next_start_is_reset_at_once(void **state)
+{
+	struct agent *agent = agent_start();
+	int32_t lease = agent_get(agent, 0);
+
+	bar_lessor_stop(world.lessor, 0);
+	bar_lessor_start(world.lessor);
+	assert_int_equal(slice_state(0), BAR_LEASE_REVOKED);
+	assert_int_equal(count_events(EVENT_RESET, 0), 0);
+	agent_hear(agent, LEASE_REVOKED);
+	agent_say(agent, LEASE_RELEASE, 0, lease);
+	wait_state(0, BAR_LEASE_FREE);
+	assert_int_equal(count_events(EVENT_RESET, 0), 1);
+	agent_get(agent, 0);
 }
 
 /* The channel has no end of file while a forked child keeps it; the pidfd tells all the same. */
@@ -330,7 +383,10 @@ main(void)
 		TEST(killed_with_its_grant_unread),
 		TEST(killed_while_holding),
 		TEST(killed_after_revocation_without_release),
-		TEST(killed_while_stopped_is_not_reset),
+		TEST(killed_while_stopped_is_reset_at_the_start),
+		TEST(failed_reset_at_the_start_quarantines),
+		TEST(late_release_is_reset_at_the_start),
+		TEST(release_after_the_next_start_is_reset_at_once),
 		TEST(killed_while_its_child_keeps_the_channel),
 		TEST(killed_before_hello_while_its_child_keeps_the_channel),
 		TEST(closed_channel_revokes_but_does_not_reset),
