@@ -90,7 +90,8 @@ read_speed(struct vlease_process *process, struct rte_eth_link *link)
 
 	if ((process->adapter->features & VIRTIO_NET_F_SPEED_DUPLEX) == 0)
 		return;
-	vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
+	if (vlease_pci_config_read(&process->pci, 0, &config, sizeof(config)) != 0)
+		return;
 	speed = rte_le_to_cpu_32(config.speed);
 	if (speed <= INT32_MAX)
 		link->link_speed = speed;
@@ -113,9 +114,10 @@ link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 	if (!dev->data->dev_started) {
 		link.link_status = RTE_ETH_LINK_DOWN;
 	} else if ((process->adapter->features & VIRTIO_NET_F_STATUS) != 0) {
-		vlease_pci_config_read(&process->pci, offsetof(struct virtio_net_config, status),
-				       &status, sizeof(status));
-		if ((rte_le_to_cpu_16(status) & VIRTIO_NET_S_LINK_UP) == 0)
+		if (vlease_pci_config_read(&process->pci,
+					   offsetof(struct virtio_net_config, status),
+					   &status, sizeof(status)) != 0 ||
+		    (rte_le_to_cpu_16(status) & VIRTIO_NET_S_LINK_UP) == 0)
 			link.link_status = RTE_ETH_LINK_DOWN;
 	}
 	read_speed(process, &link);

@@ -21,6 +21,15 @@
 #define RESET_TIMEOUT_US 1000000
 #define RESET_POLL_US 10
 
+/* Of the configuration, in a row, that the device may spoil by changing it meanwhile. */
+#define MAX_CONFIG_READS 100
+
+/* In the 192 bytes behind the header, of four bytes at least (PCI 3.0, 6.7). */
+#define MAX_CAPABILITIES 48
+
+/* VIRTIO 1.2, 2.7 and 2.8.10.1. */
+#define MAX_QUEUE_SIZE 32768
+
 /* VIRTIO 1.2, 4.1.4: layout of a capability that locates a structure. */
 struct virtio_pci_cap {
 	uint8_t id;
@@ -111,6 +120,26 @@ vlease_pci_address(const struct vlease_pci *pci)
 	return vfio_device_address(pci->device);
 }
 
+/*
+ * A device that was removed, or whose memory is switched off, reads all ones. No other can have
+ * this status: 0x10 and 0x20 are reserved (VIRTIO 1.2, 2.1).
+ */
+static bool
+is_gone(const struct vlease_pci *pci)
+{
+	if (vlease_pci_status(pci) != UINT8_MAX)
+		return false;
+	VLEASE_LOG(ERR, "%s: reads all ones: was it removed?", vlease_pci_address(pci));
+	return true;
+}
+
+/* VIRTIO 1.2, 4.1.4: how a structure is aligned. */
+static unsigned int
+alignment(const struct virtio_pci_cap *cap)
+{
+	return cap->type == VIRTIO_PCI_CAP_NOTIFY_CFG ? 2 : 4;
+}
+
 /* Map the BAR that a structure is in; returns the structure's address or NULL. */
 static void *
 map_structure(struct vlease_pci *pci, const struct virtio_pci_cap *cap, size_t least)
@@ -134,6 +163,11 @@ map_structure(struct vlease_pci *pci, const struct virtio_pci_cap *cap, size_t l
 	if (size < least || (uint64_t)offset + size > info->size) {
 		VLEASE_LOG(ERR, "%s: structure of type %u does not fit BAR %u",
 			   vlease_pci_address(pci), cap->type, cap->bar);
+		return NULL;
+	}
+	if (offset % alignment(cap) != 0) {
+		VLEASE_LOG(ERR, "%s: structure of type %u at 0x%x of BAR %u is not aligned",
+			   vlease_pci_address(pci), cap->type, offset, cap->bar);
 		return NULL;
 	}
 	return RTE_PTR_ADD(pci->bars[cap->bar], offset);
@@ -172,10 +206,16 @@ static int
 find_structures(struct vlease_pci *pci)
 {
 	struct virtio_pci_cap cap;
+	unsigned int found = 0;
 	int pos = 0;
 
 	while ((pos = vfio_device_find_capability(pci->device, PCI_CAP_ID_VENDOR,
 						  (uint8_t)pos)) > 0) {
+		if (found++ == MAX_CAPABILITIES) {
+			VLEASE_LOG(ERR, "%s: the list of PCI capabilities does not end",
+				   vlease_pci_address(pci));
+			return -ELOOP;
+		}
 		if (vfio_device_config_read(pci->device, (uint32_t)pos, &cap, sizeof(cap)) != 0)
 			return -EIO;
 		use_capability(pci, &cap);
@@ -188,7 +228,7 @@ find_structures(struct vlease_pci *pci)
 			   pci->config == NULL ? "device" : "notify");
 		return -ENODEV;
 	}
-	return 0;
+	return is_gone(pci) ? -ENODEV : 0;
 }
 
 int
@@ -248,6 +288,8 @@ vlease_pci_reset(struct vlease_pci *pci)
 	/* VIRTIO 1.2, 4.1.4.3.2: done when the status reads 0. */
 	rte_write8(0, &pci->common->device_status);
 	for (waited = 0; vlease_pci_status(pci) != 0; waited += RESET_POLL_US) {
+		if (is_gone(pci))
+			return -ENODEV;
 		if (waited >= RESET_TIMEOUT_US) {
 			VLEASE_LOG(ERR, "%s: does not finish its reset (status 0x%x)",
 				   vlease_pci_address(pci), vlease_pci_status(pci));
@@ -277,6 +319,8 @@ vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features)
 	write32(1, &pci->common->driver_feature_select);
 	write32((uint32_t)(features >> 32), &pci->common->driver_feature);
 	vlease_pci_add_status(pci, VIRTIO_STATUS_FEATURES_OK);
+	if (is_gone(pci))
+		return -ENODEV;
 	if ((vlease_pci_status(pci) & VIRTIO_STATUS_FEATURES_OK) == 0) {
 		VLEASE_LOG(ERR, "%s: refuses features 0x%" PRIx64, vlease_pci_address(pci),
 			   features);
@@ -285,18 +329,24 @@ vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features)
 	return 0;
 }
 
-void
+int
 vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t length)
 {
 	uint8_t *byte = data, generation;
+	unsigned int reads;
 	size_t i;
 
-	do {
+	for (reads = 0; reads < MAX_CONFIG_READS; reads++) {
 		generation = read8(&pci->common->config_generation);
 		for (i = 0; i < length; i++)
 			byte[i] = offset + i < pci->config_length ?
 				  read8(pci->config + offset + i) : 0;
-	} while (generation != read8(&pci->common->config_generation));
+		if (generation == read8(&pci->common->config_generation))
+			return is_gone(pci) ? -ENODEV : 0;
+	}
+	VLEASE_LOG(ERR, "%s: its configuration changes all the time: cannot be read",
+		   vlease_pci_address(pci));
+	return -EAGAIN;
 }
 
 /* Between the two the registers of this queue, and of no other thread's, are to be seen. */
@@ -321,18 +371,24 @@ vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue)
 	select_queue(pci, queue);
 	size = read16(&pci->common->queue_size);
 	unselect_queue(pci);
-	return size;
+	if (size <= MAX_QUEUE_SIZE)
+		return size;
+	VLEASE_LOG(ERR, "%s: queue %u: cannot have %u descriptors", vlease_pci_address(pci), queue,
+		   size);
+	return 0;
 }
 
 int
 vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue)
 {
-	select_queue(pci, queue->index);
-	if (read16(&pci->common->queue_size) == 0) {
-		unselect_queue(pci);
-		VLEASE_LOG(ERR, "%s: has no queue %u", vlease_pci_address(pci), queue->index);
+	uint16_t most = vlease_pci_max_queue_size(pci, queue->index);
+
+	if (most < queue->size) {
+		VLEASE_LOG(ERR, "%s: queue %u: has %u descriptors, but %u are needed",
+			   vlease_pci_address(pci), queue->index, most, queue->size);
 		return -ENODEV;
 	}
+	select_queue(pci, queue->index);
 	/* A reset, of the queue or the device, has put all of these back: program each. */
 	write16(queue->size, &pci->common->queue_size);
 	write16(VIRTIO_MSI_NO_VECTOR, &pci->common->queue_msix_vector);
@@ -344,22 +400,28 @@ vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *q
 	return 0;
 }
 
+/* VIRTIO 1.2, 4.1.4.3.2: done when queue_reset, and then queue_enable, reads 0. */
+static bool
+queue_is_reset(const struct vlease_pci *pci)
+{
+	return read16(&pci->common->queue_reset) == 0 && read16(&pci->common->queue_enable) == 0;
+}
+
 int
 vlease_pci_queue_reset(struct vlease_pci *pci, uint16_t queue)
 {
 	unsigned int waited;
+	bool done;
 
 	select_queue(pci, queue);
 	write16(1, &pci->common->queue_reset);
-	/* VIRTIO 1.2, 4.1.4.3.2: done when queue_reset, and then queue_enable, reads 0. */
-	for (waited = 0; read16(&pci->common->queue_reset) != 0 ||
-			 read16(&pci->common->queue_enable) != 0; waited += RESET_POLL_US) {
-		if (waited >= RESET_TIMEOUT_US)
-			break;
+	for (waited = 0; !(done = queue_is_reset(pci)) && waited < RESET_TIMEOUT_US &&
+			 vlease_pci_status(pci) != UINT8_MAX; waited += RESET_POLL_US)
 		rte_delay_us_sleep(RESET_POLL_US);
-	}
 	unselect_queue(pci);
-	return waited >= RESET_TIMEOUT_US ? -ETIMEDOUT : 0;
+	if (done)
+		return 0;
+	return is_gone(pci) ? -ENODEV : -ETIMEDOUT;
 }
 
 int
@@ -371,7 +433,7 @@ vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *off
 	select_queue(pci, queue);
 	within = (uint64_t)read16(&pci->common->queue_notify_off) * pci->notify_multiplier;
 	unselect_queue(pci);
-	if (within + sizeof(uint16_t) > pci->notify_length)
+	if (within + sizeof(uint16_t) > pci->notify_length || within % sizeof(uint16_t) != 0)
 		return -ERANGE;
 	*offset = pci->notify_offset + within;
 	return 0;

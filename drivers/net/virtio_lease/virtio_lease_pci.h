@@ -49,6 +49,11 @@ int vlease_pci_open(struct vlease_pci *pci, const char *address);
 void vlease_pci_close(struct vlease_pci *pci);
 const char *vlease_pci_address(const struct vlease_pci *pci);
 
+/*
+ * What follows returns -ENODEV, and logs it, if the device reads all ones, as one does that was
+ * removed.
+ */
+
 /* Reset the device, VIRTIO 1.2, 2.4. -ETIMEDOUT: it does not come back. */
 int vlease_pci_reset(struct vlease_pci *pci);
 void vlease_pci_add_status(struct vlease_pci *pci, uint8_t bits);
@@ -57,15 +62,19 @@ uint64_t vlease_pci_device_features(struct vlease_pci *pci);
 /* -ENOTSUP: the device does not accept this set. */
 int vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features);
 
-/* Read device configuration, whole also while the device changes it (VIRTIO 1.2, 2.5.3). */
-void vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t length);
+/*
+ * Read device configuration, whole also while the device changes it (VIRTIO 1.2, 2.5.3).
+ * -EAGAIN: it never stops changing it.
+ */
+int vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t length);
 
+/* 0: there is no such queue, or the device claims more than a queue can have. */
 uint16_t vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue);
 int vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue);
 /* Reset one queue, VIRTIO 1.2, 2.6.1. -ETIMEDOUT: it is not done within a second. */
 int vlease_pci_queue_reset(struct vlease_pci *pci, uint16_t queue);
 
-/* Where the doorbell of a queue is in the notify BAR; -ERANGE: outside of it. */
+/* Where the doorbell of a queue is in the notify BAR; -ERANGE: outside of it, or odd. */
 int vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *offset);
 volatile uint16_t *vlease_pci_doorbell(struct vlease_pci *pci, uint64_t offset);
 

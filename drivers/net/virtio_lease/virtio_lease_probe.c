@@ -55,8 +55,11 @@ adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
 	struct vlease_adapter *adapter = process->adapter;
 	struct virtio_net_config config;
 	uint64_t features = adapter->features;
+	int ret;
 
-	vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
+	ret = vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
+	if (ret != 0)
+		return ret;
 	adapter->port_id = dev->data->port_id;
 	adapter->max_pairs = 1;
 	if ((features & VIRTIO_NET_F_MQ) != 0)
