@@ -312,7 +312,7 @@ start_eal(const char *program)
 size_t
 ring_bytes(uint16_t size)
 {
-	return vlease_queue_ring_bytes(size, mode->packed);
+	return vlease_txq_ring_bytes(size, mode->features, VLEASE_TX_OFFLOADS);
 }
 
 static void
@@ -358,13 +358,20 @@ make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable)
 void
 make_tx(struct tx *tx, uint16_t size)
 {
+	make_tx_offload(tx, size, 0);
+}
+
+void
+make_tx_offload(struct tx *tx, uint16_t size, uint64_t offloads)
+{
 	make_config(&tx->config, size, NULL);
+	tx->config.offloads = offloads;
 	tx->q = rte_zmalloc("txq", vlease_txq_bytes(size), RTE_CACHE_LINE_SIZE);
 	assert_non_null(tx->q);
 	assert_int_equal(vlease_txq_init(tx->q, &tx->config), 0);
 	attach_device(&tx->device, &tx->config);
 	vlease_set_doorbell(SLOT, &tx->device.doorbell);
-	tx->burst = vlease_tx_burst(mode->features, 0);
+	tx->burst = vlease_tx_burst(mode->features, offloads);
 }
 
 int

@@ -92,12 +92,14 @@ struct tx {
 	vlease_burst_t burst;
 };
 
-/** Bytes of ring memory in this mode. */
+/** Bytes of ring memory in this mode, whatever the offloads. */
 size_t ring_bytes(uint16_t size);
 
 /** A queue with a doorbell. Its teardown reclaims what it still holds. */
 void make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable);
 void make_tx(struct tx *tx, uint16_t size);
+/** The same with RTE_ETH_TX_OFFLOAD_*. */
+void make_tx_offload(struct tx *tx, uint16_t size, uint64_t offloads);
 /** Device and queue start again, as after VIRTIO_F_RING_RESET. Returns what was reclaimed. */
 int reset_rx(struct rx *rx);
 int reset_tx(struct tx *tx);

@@ -400,6 +400,24 @@ tx_mixed(struct trial *t)
 	t->n_to_send = 4;
 }
 
+/** The same with offloads: headers of their own, tags in front of which there is no room. */
+static void
+tx_offloads(struct trial *t)
+{
+	unsigned int i;
+
+	tx_mixed(t);
+	free_tx(&t->tx);
+	make_tx_offload(&t->tx, SIZE, VLEASE_TX_OFFLOADS);
+	for (i = 0; i < t->n_to_send; i++) {
+		t->to_send[i]->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
+		t->to_send[i]->l2_len = RTE_ETHER_HDR_LEN;
+		t->to_send[i]->l3_len = 20;
+		if (i > 0)
+			t->to_send[i]->ol_flags |= RTE_MBUF_F_TX_VLAN;
+	}
+}
+
 /** Only frames that go back to their pool without a look, enough to empty a small cache. */
 static void
 tx_plain(struct trial *t)
@@ -471,6 +489,14 @@ owner_dies_sending_frames_of_all_kinds(void **state)
 	kill_at_every_instruction(&story, 8);
 }
 
+static void
+owner_dies_sending_with_offloads(void **state)
+{
+	static const struct story story = { tx_offloads, transmit, true, 6 + 6, 6 };
+
+	kill_at_every_instruction(&story, 0);
+}
+
 /** A whole run of it: an owner that receives and frees for as long as it lives. */
 static void
 owner_dies_at_any_moment_of_its_traffic(void **state)
@@ -522,6 +548,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(owner_dies_receiving_a_lie),
 		cmocka_unit_test(owner_dies_sending),
 		cmocka_unit_test(owner_dies_sending_frames_of_all_kinds),
+		cmocka_unit_test(owner_dies_sending_with_offloads),
 		cmocka_unit_test(owner_dies_at_any_moment_of_its_traffic),
 	};
 

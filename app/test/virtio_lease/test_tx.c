@@ -15,7 +15,7 @@
 #define ROOM 2048
 
 static void
-send(struct tx *tx, struct rte_mbuf *m)
+transmit(struct tx *tx, struct rte_mbuf *m)
 {
 	assert_int_equal(tx->burst(tx->q, &m, 1), 1);
 }
@@ -54,7 +54,7 @@ sizes(const char *ops, unsigned int cache)
 
 	make_tx(&tx, 64);
 	for (len = 14; len <= MAX_FRAME; len += len < 128 ? 1 : 61) {
-		send(&tx, frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, len, len));
+		transmit(&tx, frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, len, len));
 		expect(&tx, len, len);
 		software_device_complete(&tx.device, 1);
 		bytes += len;
@@ -88,7 +88,7 @@ segments_are_chained(void **state)
 		for (len = segments > 60 ? segments : 60; len <= 9000; len += 447) {
 			if (len / segments > ROOM - 64)
 				break;
-			send(&tx, frame_chain(&pool, segments, len, len));
+			transmit(&tx, frame_chain(&pool, segments, len, len));
 			assert_int_equal(vlease_txq_pending(tx.q), segments);
 			expect(&tx, len, len);
 			software_device_complete(&tx.device, 1);
@@ -114,7 +114,7 @@ header_has_a_descriptor_of_its_own(void **state)
 
 	for (room = 0; room < VLEASE_NET_HDR_SIZE; room++) {
 		m = frame_mbuf(&pool, room, 100, room);
-		send(&tx, m);
+		transmit(&tx, m);
 		assert_int_equal(vlease_txq_pending(tx.q), 2);
 		assert_memory_equal(m->buf_addr, want, room);
 		expect(&tx, 100, room);
@@ -122,7 +122,7 @@ header_has_a_descriptor_of_its_own(void **state)
 		assert_int_equal(vlease_txq_complete(tx.q), 2);
 	}
 	m = frame_mbuf(&pool, VLEASE_NET_HDR_SIZE, 100, 1);
-	send(&tx, m);
+	transmit(&tx, m);
 	assert_int_equal(vlease_txq_pending(tx.q), 1);
 	expect(&tx, 100, 1);
 	software_device_complete(&tx.device, 1);
@@ -131,7 +131,7 @@ header_has_a_descriptor_of_its_own(void **state)
 	/* Somebody else may be reading in front of the data of a shared buffer. */
 	m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 100, 2);
 	rte_mbuf_refcnt_update(m, 1);
-	send(&tx, m);
+	transmit(&tx, m);
 	assert_int_equal(vlease_txq_pending(tx.q), 2);
 	assert_memory_equal(RTE_PTR_SUB(rte_pktmbuf_mtod(m, void *), sizeof(want)), want,
 			    sizeof(want));
@@ -144,7 +144,7 @@ header_has_a_descriptor_of_its_own(void **state)
 	clone = rte_pktmbuf_clone(m, pool.mempool);
 	assert_non_null(clone);
 	rte_pktmbuf_free(m);
-	send(&tx, clone);
+	transmit(&tx, clone);
 	assert_int_equal(vlease_txq_pending(tx.q), 2);
 	expect(&tx, 100, 2);
 	assert_int_equal(free_mbufs(&pool), pool.size - 2);
@@ -177,7 +177,7 @@ external_buffers_are_sent_and_freed(void **state)
 	m->data_off = 200;
 	memset(buffer, 0xee, 200);
 	make_frame((uint8_t *)rte_pktmbuf_append(m, 100), 100, 7);
-	send(&tx, m);
+	transmit(&tx, m);
 	assert_int_equal(buffer[199], 0xee);
 	expect(&tx, 100, 7);
 	assert_int_equal(external_freed, 0);
@@ -306,7 +306,7 @@ long_chain_does_not_wait_for_the_threshold(void **state)
 
 	make_tx(&tx, 256);
 	for (i = 0; i < 20; i++) {
-		send(&tx, frame_chain(&pool, 200, 8000, i));
+		transmit(&tx, frame_chain(&pool, 200, 8000, i));
 		expect(&tx, 8000, i);
 		software_device_complete(&tx.device, 1);
 	}
@@ -370,7 +370,7 @@ no_doorbell_no_burst(void **state)
 	assert_int_equal(doorbell_requests(), 1);
 	assert_int_equal(software_device_available(&tx.device), 0);
 	vlease_set_doorbell(SLOT, &tx.device.doorbell);
-	send(&tx, m);
+	transmit(&tx, m);
 	assert_int_equal(doorbell_requests(), 0);
 	expect(&tx, 60, 0);
 	finish(&tx, &pool);
@@ -414,9 +414,9 @@ pool_of_the_queue_follows_the_traffic(void **state)
 	struct tx tx;
 
 	make_tx(&tx, 64);
-	send(&tx, frame_mbuf(&first, RTE_PKTMBUF_HEADROOM, 60, 0));
+	transmit(&tx, frame_mbuf(&first, RTE_PKTMBUF_HEADROOM, 60, 0));
 	assert_ptr_equal(tx.q->pool, first.mempool);
-	send(&tx, frame_mbuf(&second, RTE_PKTMBUF_HEADROOM, 60, 1));
+	transmit(&tx, frame_mbuf(&second, RTE_PKTMBUF_HEADROOM, 60, 1));
 	assert_ptr_equal(tx.q->pool, first.mempool);
 	expect(&tx, 60, 0);
 	expect(&tx, 60, 1);
@@ -424,7 +424,7 @@ pool_of_the_queue_follows_the_traffic(void **state)
 	assert_int_equal(vlease_txq_complete(tx.q), 2);
 	assert_conserved(&first);
 	assert_conserved(&second);
-	send(&tx, frame_mbuf(&second, RTE_PKTMBUF_HEADROOM, 60, 2));
+	transmit(&tx, frame_mbuf(&second, RTE_PKTMBUF_HEADROOM, 60, 2));
 	assert_ptr_equal(tx.q->pool, second.mempool);
 	expect(&tx, 60, 2);
 	software_device_complete(&tx.device, 1);

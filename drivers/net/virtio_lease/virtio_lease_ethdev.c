@@ -24,6 +24,7 @@ vlease_set_bursts(struct rte_eth_dev *dev)
 
 	dev->rx_pkt_burst = vlease_rx_burst(features, conf->rxmode.offloads);
 	dev->tx_pkt_burst = vlease_tx_burst(features, conf->txmode.offloads);
+	dev->tx_pkt_prepare = vlease_tx_prepare(conf->txmode.offloads);
 }
 
 static int

@@ -122,15 +122,15 @@ tx_collect(struct vlease_txq *q, const bool in_order)
 
 /** Put a descriptor behind those of the burst; rule P1 keeps back the first of them. */
 static inline struct tx_burst
-tx_set_desc(struct vlease_txq *q, struct tx_burst burst, rte_iova_t addr, uint32_t len,
-	    uint16_t id, uint16_t flags)
+tx_set_desc(struct vlease_txq *q, struct tx_burst burst, struct tx_piece piece, uint16_t id,
+	    uint16_t flags)
 {
 	struct vlease_packed_desc *desc = &q->packed_desc[burst.head & q->mask];
 	uint64_t word;
 
 	flags |= vlease_packed_avail_flags(burst.head++, q->size);
-	word = vlease_packed_word(len, id, flags);
-	desc->addr = rte_cpu_to_le_64(addr);
+	word = vlease_packed_word(piece.len, id, flags);
+	desc->addr = rte_cpu_to_le_64(piece.addr);
 	vlease_packed_store(desc, word ^ burst.hidden);
 	burst.hidden = 0;
 	return burst;
@@ -141,49 +141,43 @@ tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uin
 	    const bool in_order)
 {
 	const uint16_t id = tx_id(q, burst.head, in_order);
+	const struct tx_piece piece = {
+		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
+	};
 
-	burst = tx_set_desc(q, burst, rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE,
-			    m->data_len + VLEASE_NET_HDR_SIZE, id, 0);
+	burst = tx_set_desc(q, burst, piece, id, 0);
 	q->slots[id] = word;
 	burst.idx++;
 	return burst;
 }
 
 static __rte_noinline struct tx_burst
-tx_describe_chain(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uint16_t need,
-		  int room, const bool in_order)
+tx_describe_chain(struct vlease_txq *q, struct tx_burst burst, const struct tx_chain *chain,
+		  const bool in_order)
 {
-	uint16_t next = tx_id(q, burst.head, in_order), id;
-	const uint16_t of_chain = in_order ? (uint16_t)(burst.head + need - 1) & q->mask : next;
+	uint16_t next = tx_id(q, burst.head, in_order), last = burst.head + chain->need - 1, id;
+	const uint16_t of_chain = in_order ? last & q->mask : next;
+	const struct rte_mbuf *seg;
 	uintptr_t bits = 0;
-	rte_iova_t addr;
-	uint32_t len;
 
 	burst.idx++;
-	if (!room) {
+	if (!chain->room) {
 		id = next;
-		burst = tx_set_desc(q, burst, q->header_iova, VLEASE_NET_HDR_SIZE, of_chain,
+		burst = tx_set_desc(q, burst, tx_header_piece(q, chain, id), of_chain,
 				    VLEASE_DESC_NEXT);
 		next = tx_id(q, burst.head, in_order);
 		q->next_ids[id] = next;
 		q->slots[id] = VLEASE_SLOT_MORE;
 		bits = VLEASE_SLOT_INNER;
 	}
-	for (; m != NULL; m = m->next) {
+	for (seg = chain->m; seg != NULL; seg = seg->next) {
 		id = next;
-		addr = rte_mbuf_data_iova(m);
-		len = m->data_len;
-		if (bits == 0) {
-			tx_put_header(m);
-			addr -= VLEASE_NET_HDR_SIZE;
-			len += VLEASE_NET_HDR_SIZE;
-		}
-		burst = tx_set_desc(q, burst, addr, len, of_chain,
-				    m->next ? VLEASE_DESC_NEXT : 0);
+		burst = tx_set_desc(q, burst, tx_segment_piece(chain, seg), of_chain,
+				    seg->next ? VLEASE_DESC_NEXT : 0);
 		next = tx_id(q, burst.head, in_order);
 		q->next_ids[id] = next;
-		q->slots[id] = (uintptr_t)m | bits | VLEASE_SLOT_FOREIGN |
-			       (m->next ? VLEASE_SLOT_MORE : 0);
+		q->slots[id] = (uintptr_t)seg | bits | VLEASE_SLOT_FOREIGN |
+			       (seg->next ? VLEASE_SLOT_MORE : 0);
 		bits = VLEASE_SLOT_INNER;
 	}
 	return burst;
@@ -213,11 +207,24 @@ vlease_packed_complete(struct vlease_txq *q)
 uint16_t
 vlease_xmit_packed_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, false);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, false);
 }
 
 uint16_t
 vlease_xmit_packed_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, true);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, false);
+}
+
+uint16_t
+vlease_xmit_packed_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, true);
+}
+
+uint16_t
+vlease_xmit_packed_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					 uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, true);
 }

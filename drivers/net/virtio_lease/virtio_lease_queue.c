@@ -33,12 +33,12 @@ describe_queue(struct rte_eth_dev *dev, uint16_t queue, uint16_t size, unsigned 
 {
 	struct vlease_queue_config *config = &vlease_process(dev)->queues[queue];
 	const uint64_t features = vlease_adapter(dev)->features;
-	const bool packed = (features & VIRTIO_F_RING_PACKED) != 0;
+	const size_t bytes = pool != NULL ? vlease_rxq_ring_bytes(size, features) :
+			     vlease_txq_ring_bytes(size, features, offloads);
 	const struct rte_memzone *zone;
 
-	zone = rte_eth_dma_zone_reserve(dev, "vlease_ring", queue,
-					vlease_queue_ring_bytes(size, packed),
-					RTE_CACHE_LINE_SIZE, (int)socket);
+	zone = rte_eth_dma_zone_reserve(dev, "vlease_ring", queue, bytes, RTE_CACHE_LINE_SIZE,
+					(int)socket);
 	if (zone == NULL)
 		return -ENOMEM;
 	*config = (struct vlease_queue_config){
@@ -90,7 +90,7 @@ vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 		return ret;
 	release_queue(dev, queue, object);
 	ret = describe_queue(dev, queue, nb_desc, socket, conf->rx_free_thresh,
-			     conf->offloads, pool);
+			     conf->offloads | dev->data->dev_conf.rxmode.offloads, pool);
 	if (ret != 0)
 		return ret;
 	*object = rte_zmalloc_socket("vlease_rxq", vlease_rxq_bytes(nb_desc),
@@ -117,7 +117,7 @@ vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 		return ret;
 	release_queue(dev, queue, object);
 	ret = describe_queue(dev, queue, nb_desc, socket, conf->tx_free_thresh,
-			     conf->offloads, NULL);
+			     conf->offloads | dev->data->dev_conf.txmode.offloads, NULL);
 	if (ret != 0)
 		return ret;
 	*object = rte_zmalloc_socket("vlease_txq", vlease_txq_bytes(nb_desc),

@@ -44,7 +44,8 @@ vlease_rxq_reset(struct vlease_rxq *q)
 {
 	unsigned int i;
 
-	memset(q->desc, 0, vlease_queue_ring_bytes(q->size, q->packed));
+	memset(q->desc, 0, q->packed ? vlease_packed_ring_bytes(q->size) :
+	       vlease_ring_bytes(q->size));
 	if (q->packed)
 		reset_packed_ring(q);
 	else

@@ -48,6 +48,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -71,7 +72,12 @@
 	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | \
 	 VIRTIO_F_ORDER_PLATFORM)
 #define VLEASE_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
-#define VLEASE_TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+#define VLEASE_TX_OFFLOADS (VLEASE_TX_HEADER_OFFLOADS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+/** Those for which frames get a header that says more than nothing, or a tag. */
+#define VLEASE_TX_HEADER_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+	 RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
 
 /** Why a queue was given up: what the device did that no device may do. */
 enum vlease_broken {
@@ -85,7 +91,7 @@ enum vlease_broken {
 
 /** What a queue is made of. The maker keeps it in its own memory: reclaim trusts nothing else. */
 struct vlease_queue_config {
-	void *ring;		/**< vlease_queue_ring_bytes() bytes, aligned to a cache line */
+	void *ring;		/**< vlease_[rt]xq_ring_bytes(), aligned to a cache line */
 	rte_iova_t ring_iova;	/**< the same for the device */
 	struct rte_mempool *pool; /**< Rx only: where buffers come from; one data room for all */
 	uint16_t size;		/**< descriptors: a power of two, at most 32768 */
@@ -175,10 +181,22 @@ struct vlease_rxq {
 struct vlease_tx_stats {
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t errors;	/**< frames dropped because no chain can hold them, queues broken */
+	uint64_t errors;	/**< frames dropped since they cannot be sent, queues broken */
 	uint64_t full;		/**< bursts cut short for want of descriptors */
 	uint64_t doorbells;
 	uint64_t suppressed;
+};
+
+/**
+ * Where a frame's header is if it cannot stand in front of the data, and behind it, if the device
+ * gets a tag too, the Ethernet header up to the tag.
+ */
+struct vlease_tx_header {
+	struct vlease_net_hdr net;
+	struct rte_ether_addr addresses[2];
+	rte_be16_t tag_type;
+	rte_be16_t tag;
+	uint32_t unused;
 };
 
 /** Transmit queue. */
@@ -197,7 +215,7 @@ struct vlease_txq {
 		const struct vlease_packed_event *device_event;
 	};
 	uint16_t *free_ids;	/**< behind slots[]; not used in order */
-	rte_iova_t header_iova;	/**< the header of all zeroes */
+	uint64_t refused;	/**< mbuf flags: what frames must not ask of this queue */
 	/**
 	 * Of all mbufs in slots without VLEASE_SLOT_FOREIGN: they were direct, unshared and of
 	 * one segment when they were sent, nobody else may have changed that, and so they return
@@ -211,6 +229,10 @@ struct vlease_txq {
 	uint16_t vq_index;
 	bool packed;
 	bool in_order;
+	rte_iova_t header_iova;	/**< the header of all zeroes */
+	/** Of each id, in the ring memory. NULL without VLEASE_TX_HEADER_OFFLOADS. */
+	struct vlease_tx_header *headers;
+	rte_iova_t headers_iova;
 
 	/**
 	 * Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail.
@@ -229,9 +251,21 @@ struct vlease_txq {
 
 /** Bytes of ring memory that a queue takes, aligned to a cache line. */
 static inline size_t
-vlease_queue_ring_bytes(uint16_t size, bool packed)
+vlease_rxq_ring_bytes(uint16_t size, uint64_t features)
 {
-	return packed ? vlease_packed_ring_bytes(size) : vlease_ring_bytes(size);
+	return features & VIRTIO_F_RING_PACKED ? vlease_packed_ring_bytes(size) :
+	       vlease_ring_bytes(size);
+}
+
+/** The same; behind the ring, headers. */
+static inline size_t
+vlease_txq_ring_bytes(uint16_t size, uint64_t features, uint64_t offloads)
+{
+	size_t headers = offloads & VLEASE_TX_HEADER_OFFLOADS ?
+			 size * sizeof(struct vlease_tx_header) : 0;
+
+	return vlease_rxq_ring_bytes(size, features) +
+	       RTE_ALIGN_CEIL(headers, RTE_CACHE_LINE_SIZE);
 }
 
 /** Bytes of shared memory that a queue takes, aligned to a cache line. */
@@ -314,6 +348,8 @@ unsigned int vlease_packed_complete(struct vlease_txq *q);
  * vlease_recv_*pkts: VIRTIO_NET_F_MRG_RXBUF not negotiated, one buffer a frame.
  * vlease_recv_*mergeable_pkts: negotiated, num_buffers buffers a frame (VIRTIO 1.2, 5.1.6.4).
  * vlease_xmit_*pkts: multi-segment; takes and drops frames that no chain can hold.
+ * vlease_xmit_*offload_pkts: for queues with VLEASE_TX_HEADER_OFFLOADS; takes and drops as well
+ * what asks for something else, or for something that the frame is too short for.
  *
  * With packed in their name they are for VIRTIO_F_RING_PACKED, with in_order for
  * VIRTIO_F_IN_ORDER, and each for queues that were made so.
@@ -338,10 +374,32 @@ uint16_t vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, ui
 uint16_t vlease_xmit_packed_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
 uint16_t vlease_xmit_packed_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
 					  uint16_t nb_pkts);
+uint16_t vlease_xmit_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					   uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					 uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+						  uint16_t nb_pkts);
 
 /** The burst function for queues of which the configuration has these features and offloads. */
 vlease_burst_t vlease_rx_burst(uint64_t features, uint64_t offloads);
 vlease_burst_t vlease_tx_burst(uint64_t features, uint64_t offloads);
+
+/**
+ * Prepare frames for vlease_xmit_*offload_pkts() (eth_tx_prep_t): put the checksum of the pseudo
+ * header where the device expects it, and with it that of an IPv4 header that goes out in
+ * segments. VLAN tags are the burst's to insert.
+ *
+ * @return
+ *   Number of frames prepared. If one cannot be sent, they are those before it, and rte_errno is
+ *   EINVAL: lengths beyond the frame, segments of no bytes, no such chain of segments;
+ *   ENOTSUP: an offload that the queue does not have, or headers in more than one segment.
+ */
+uint16_t vlease_prepare_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+
+/** What prepares for queues with these offloads; NULL: nothing to prepare. */
+vlease_burst_t vlease_tx_prepare(uint64_t offloads);
 
 /** Text for a log line or a statistic; never NULL. */
 const char *vlease_broken_text(unsigned int broken);

@@ -70,10 +70,10 @@ tx_collect(struct vlease_txq *q, const bool in_order)
 }
 
 static inline void
-tx_set_desc(struct vlease_desc *desc, rte_iova_t addr, uint32_t len, uint16_t flags, uint16_t next)
+tx_set_desc(struct vlease_desc *desc, struct tx_piece piece, uint16_t flags, uint16_t next)
 {
-	desc->addr = rte_cpu_to_le_64(addr);
-	desc->len = rte_cpu_to_le_32(len);
+	desc->addr = rte_cpu_to_le_64(piece.addr);
+	desc->len = rte_cpu_to_le_32(piece.len);
 	desc->flags = rte_cpu_to_le_16(flags);
 	desc->next = rte_cpu_to_le_16(next);
 }
@@ -83,47 +83,40 @@ tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uin
 	    const bool in_order)
 {
 	const uint16_t id = tx_id(q, burst.head++, in_order);
+	const struct tx_piece piece = {
+		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
+	};
 
-	tx_set_desc(&q->desc[id], rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE,
-		    m->data_len + VLEASE_NET_HDR_SIZE, 0, 0);
+	tx_set_desc(&q->desc[id], piece, 0, 0);
 	q->slots[id] = word;
 	vlease_set_avail(q->avail, burst.idx++ & q->mask, id);
 	return burst;
 }
 
 static __rte_noinline struct tx_burst
-tx_describe_chain(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uint16_t need,
-		  int room, const bool in_order)
+tx_describe_chain(struct vlease_txq *q, struct tx_burst burst, const struct tx_chain *chain,
+		  const bool in_order)
 {
-	uint16_t head = burst.head, id, next;
+	uint16_t head = burst.head, id, next = tx_id(q, head, in_order);
+	const struct rte_mbuf *seg;
 	uintptr_t bits = 0;
-	rte_iova_t addr;
-	uint32_t len;
 
-	next = tx_id(q, head, in_order);
 	vlease_set_avail(q->avail, burst.idx++ & q->mask, next);
-	burst.head += need;
-	if (!room) {
+	burst.head += chain->need;
+	if (!chain->room) {
 		id = next;
 		next = tx_id(q, ++head, in_order);
-		tx_set_desc(&q->desc[id], q->header_iova, VLEASE_NET_HDR_SIZE, VLEASE_DESC_NEXT,
-			    next);
+		tx_set_desc(&q->desc[id], tx_header_piece(q, chain, id), VLEASE_DESC_NEXT, next);
 		q->slots[id] = VLEASE_SLOT_MORE;
 		bits = VLEASE_SLOT_INNER;
 	}
-	for (; m != NULL; m = m->next) {
+	for (seg = chain->m; seg != NULL; seg = seg->next) {
 		id = next;
 		next = tx_id(q, ++head, in_order);
-		addr = rte_mbuf_data_iova(m);
-		len = m->data_len;
-		if (bits == 0) {
-			tx_put_header(m);
-			addr -= VLEASE_NET_HDR_SIZE;
-			len += VLEASE_NET_HDR_SIZE;
-		}
-		tx_set_desc(&q->desc[id], addr, len, m->next ? VLEASE_DESC_NEXT : 0, next);
-		q->slots[id] = (uintptr_t)m | bits | VLEASE_SLOT_FOREIGN |
-			       (m->next ? VLEASE_SLOT_MORE : 0);
+		tx_set_desc(&q->desc[id], tx_segment_piece(chain, seg),
+			    seg->next ? VLEASE_DESC_NEXT : 0, next);
+		q->slots[id] = (uintptr_t)seg | bits | VLEASE_SLOT_FOREIGN |
+			       (seg->next ? VLEASE_SLOT_MORE : 0);
 		bits = VLEASE_SLOT_INNER;
 	}
 	return burst;
@@ -151,11 +144,23 @@ vlease_split_complete(struct vlease_txq *q)
 uint16_t
 vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, false);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, false);
 }
 
 uint16_t
 vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, true);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, false);
+}
+
+uint16_t
+vlease_xmit_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, true);
+}
+
+uint16_t
+vlease_xmit_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, true);
 }

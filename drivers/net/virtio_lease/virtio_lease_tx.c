@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "virtio_lease_rxtx.h"
+#include <rte_errno.h>
+#include <rte_net.h>
+
+#include "virtio_lease_tx_frame.h"
 
 size_t
 vlease_txq_bytes(uint16_t size)
@@ -21,7 +24,8 @@ vlease_txq_reset(struct vlease_txq *q)
 							 vlease_packed_driver_offset(q->size));
 	unsigned int i;
 
-	memset(q->desc, 0, vlease_queue_ring_bytes(q->size, q->packed));
+	memset(q->desc, 0, q->packed ? vlease_packed_ring_bytes(q->size) :
+	       vlease_ring_bytes(q->size));
 	if (q->packed)
 		driver->flags = RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
 	else
@@ -37,6 +41,21 @@ vlease_txq_reset(struct vlease_txq *q)
 	q->used_cons = 0;
 	q->rung = 0;
 	q->broken = VLEASE_INTACT;
+}
+
+/** What frames must not ask of a queue. */
+static uint64_t
+tx_refused(uint64_t offloads)
+{
+	uint64_t refused = TX_REQUESTS;
+
+	if (offloads & (RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM))
+		refused &= ~RTE_MBUF_F_TX_L4_MASK;
+	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
+		refused &= ~(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG);
+	if (offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
+		refused &= ~RTE_MBUF_F_TX_VLAN;
+	return refused;
 }
 
 int
@@ -59,6 +78,12 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 		q->used = RTE_PTR_ADD(c->ring, vlease_used_offset(c->size));
 		q->header_iova = c->ring_iova + vlease_header_offset(c->size);
 	}
+	q->headers = NULL;
+	if (c->offloads & VLEASE_TX_HEADER_OFFLOADS) {
+		q->headers = RTE_PTR_ADD(c->ring, vlease_rxq_ring_bytes(c->size, c->features));
+		q->headers_iova = c->ring_iova + vlease_rxq_ring_bytes(c->size, c->features);
+	}
+	q->refused = tx_refused(c->offloads);
 	q->packed = vlease_is_packed(c);
 	q->in_order = vlease_is_in_order(c);
 	q->doorbell_slot = vlease_doorbell_slot(c->port_id, c->vq_index);
@@ -78,14 +103,129 @@ vlease_txq_complete(struct vlease_txq *q)
 	return q->packed ? vlease_packed_complete(q) : vlease_split_complete(q);
 }
 
-vlease_burst_t
-vlease_tx_burst(uint64_t features, uint64_t offloads __rte_unused)
+struct tx_header
+vlease_tx_requests(const struct vlease_txq *q, const struct rte_mbuf *m)
 {
-	static const vlease_burst_t bursts[2][2] = {
-		{ vlease_xmit_pkts, vlease_xmit_in_order_pkts },
-		{ vlease_xmit_packed_pkts, vlease_xmit_packed_in_order_pkts },
+	const uint64_t flags = m->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
+	const uint16_t tag = flags & RTE_MBUF_F_TX_VLAN ? sizeof(struct rte_vlan_hdr) : 0;
+	uint32_t start = m->l2_len + m->l3_len, hdr_len;
+	struct tx_header header = { 0 };
+	uint64_t refused = q->refused;
+	uint8_t gso_type;
+
+	if (flags & TX_TUNNEL)
+		start += m->outer_l2_len + m->outer_l3_len;
+	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+		hdr_len = start + m->l4_len;
+		gso_type = flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
+			   VIRTIO_NET_HDR_GSO_TCPV4;
+		header = tx_checksum(m, start, RTE_MBUF_F_TX_TCP_CKSUM);
+		header.low |= (uint64_t)gso_type << 8 | (uint64_t)(hdr_len + tag) << 16 |
+			      (uint64_t)m->tso_segsz << 32;
+		header.bad |= m->tso_segsz == 0 || m->l4_len < sizeof(struct rte_tcp_hdr) ||
+			      hdr_len >= m->pkt_len || flags & TX_TUNNEL ||
+			      !(flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)) ||
+			      (l4 != 0 && l4 != RTE_MBUF_F_TX_TCP_CKSUM);
+		/* The device computes the IPv4 checksums of the segments. */
+		refused &= ~RTE_MBUF_F_TX_IP_CKSUM;
+	} else if (l4 != 0) {
+		header = tx_checksum(m, start, l4);
+	}
+	if (header.low != 0)
+		header.low += (uint64_t)tag << 48;
+	header.tag = tag;
+	header.bad |= (flags & refused) != 0 || (tag != 0 && m->data_len < RTE_ETHER_HDR_LEN);
+	return header;
+}
+
+/** Why a frame cannot be sent, as a negative errno, or 0. */
+static int
+tx_check(const struct vlease_txq *q, const struct rte_mbuf *m)
+{
+	const uint64_t flags = m->ol_flags;
+	uint64_t refused = q->refused;
+
+	if (flags & RTE_MBUF_F_TX_TCP_SEG)
+		refused &= ~RTE_MBUF_F_TX_IP_CKSUM;
+	if (flags & refused || (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM ||
+	    (flags & RTE_MBUF_F_TX_TCP_SEG && flags & TX_TUNNEL))
+		return -ENOTSUP;
+	if (vlease_tx_requests(q, m).bad || tx_chain_length(q, m, 1) == 0)
+		return -EINVAL;
+	return 0;
+}
+
+/** Write the checksums that the device goes on from; VIRTIO 1.2, 5.1.6.2. */
+static int
+tx_prepare(struct rte_mbuf *m)
+{
+	const bool tso = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG, tunnel = m->ol_flags & TX_TUNNEL;
+	const bool ipv4 = m->ol_flags & RTE_MBUF_F_TX_IPV4;
+	const uint64_t l4 = tso ? RTE_MBUF_F_TX_TCP_CKSUM : m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	const uint32_t at = m->l2_len + (tunnel ? m->outer_l2_len + m->outer_l3_len : 0);
+	const uint32_t l4_len = l4 == RTE_MBUF_F_TX_TCP_CKSUM ? sizeof(struct rte_tcp_hdr) :
+				sizeof(struct rte_udp_hdr);
+	struct rte_ipv4_hdr *ip;
+
+	if (l4 == 0)
+		return 0;
+	if (m->l3_len < (ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)))
+		return -EINVAL;
+	if (at + m->l3_len + l4_len > m->data_len)
+		return -ENOTSUP;
+	if (tso && ipv4) {
+		ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, at);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+	}
+	/* Without a word of TSO: the pseudo header has the length of the whole frame. */
+	return rte_net_intel_cksum_flags_prepare(m, l4 | (ipv4 ? RTE_MBUF_F_TX_IPV4 : 0) |
+						 (tunnel ? RTE_MBUF_F_TX_OUTER_IPV4 : 0));
+}
+
+uint16_t
+vlease_prepare_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	const struct vlease_txq *q = tx_queue;
+	uint16_t n;
+	int ret;
+
+	for (n = 0; n < nb_pkts; n++) {
+		ret = tx_check(q, tx_pkts[n]);
+		if (ret == 0)
+			ret = tx_prepare(tx_pkts[n]);
+		if (ret != 0) {
+			rte_errno = -ret;
+			break;
+		}
+	}
+	return n;
+}
+
+vlease_burst_t
+vlease_tx_burst(uint64_t features, uint64_t offloads)
+{
+	static const vlease_burst_t bursts[2][2][2] = {
+		{
+			{ vlease_xmit_pkts, vlease_xmit_in_order_pkts },
+			{ vlease_xmit_packed_pkts, vlease_xmit_packed_in_order_pkts },
+		},
+		{
+			{ vlease_xmit_offload_pkts, vlease_xmit_in_order_offload_pkts },
+			{
+				vlease_xmit_packed_offload_pkts,
+				vlease_xmit_packed_in_order_offload_pkts,
+			},
+		},
 	};
 
-	return bursts[(features & VIRTIO_F_RING_PACKED) != 0]
+	return bursts[(offloads & VLEASE_TX_HEADER_OFFLOADS) != 0]
+		     [(features & VIRTIO_F_RING_PACKED) != 0]
 		     [(features & VIRTIO_F_IN_ORDER) != 0];
+}
+
+vlease_burst_t
+vlease_tx_prepare(uint64_t offloads)
+{
+	return offloads & VLEASE_TX_HEADER_OFFLOADS ? vlease_prepare_pkts : NULL;
 }

@@ -8,15 +8,14 @@
  * @file
  * Transmitting, whatever the layout of the ring. Each layout's source defines the few functions
  * declared first, and makes burst functions of tx_burst(). All of it is folded into them: in_order
- * is a constant wherever frames pass.
+ * and offloads are constants wherever frames pass.
  */
 
 #include <assert.h>
-#include <string.h>
 
 #include <rte_prefetch.h>
 
-#include "virtio_lease_rxtx.h"
+#include "virtio_lease_tx_frame.h"
 
 /** mbufs collected at once: the most that a crash between collecting and freeing loses. */
 #define TX_COLLECT 64
@@ -52,10 +51,8 @@ static uint16_t tx_next(const struct vlease_txq *q, uint16_t id);
 static struct tx_burst tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m,
 				   uintptr_t word, const bool in_order);
 
-/** Describe a frame of several descriptors. */
 static struct tx_burst tx_describe_chain(struct vlease_txq *q, struct tx_burst burst,
-					 struct rte_mbuf *m, uint16_t need, int room,
-					 const bool in_order);
+					 const struct tx_chain *chain, const bool in_order);
 
 /** Let the device see what the burst has described. */
 static void tx_show(struct vlease_txq *q, struct tx_burst burst);
@@ -255,44 +252,6 @@ tx_scarce(struct vlease_txq *q, uint16_t head, bool in_order)
 
 /* ---- What they share: sending ---- */
 
-/**
- * Whether the frame's header can stand in front of its data: nobody else refers to the buffer,
- * and there is room.
- */
-static inline int
-tx_has_room(const struct rte_mbuf *m)
-{
-	return m->data_off >= VLEASE_NET_HDR_SIZE && rte_mbuf_refcnt_read(m) == 1 &&
-	       RTE_MBUF_DIRECT(m);
-}
-
-/** A header that asks for nothing: no checksum, no segmentation; VIRTIO 1.2, 5.1.6.2. */
-static inline void
-tx_put_header(const struct rte_mbuf *m)
-{
-	memset(RTE_PTR_ADD(m->buf_addr, m->data_off - VLEASE_NET_HDR_SIZE), 0,
-	       VLEASE_NET_HDR_SIZE);
-}
-
-/**
- * Descriptors that a frame takes, or 0 if no chain can hold it: its segments are not as many as
- * it says, one is empty (devices refuse descriptors of no bytes, tried: QEMU stops the device),
- * or they are more than the ring has (VIRTIO 1.2, 2.7.5.3.1, 2.8.5).
- */
-static inline unsigned int
-tx_chain_length(const struct vlease_txq *q, const struct rte_mbuf *m, int room)
-{
-	const struct rte_mbuf *seg = m;
-	unsigned int n = 0;
-
-	for (; seg != NULL && n < m->nb_segs; seg = seg->next, n++)
-		if (seg->data_len == 0)
-			return 0;
-	if (seg != NULL || n != m->nb_segs || n + !room > q->size)
-		return 0;
-	return n + !room;
-}
-
 static inline void
 tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell)
 {
@@ -308,8 +267,9 @@ tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell)
 /** Send frames through a doorbell that this process holds. */
 static __rte_always_inline uint16_t
 tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **tx_pkts,
-	  uint16_t nb_pkts, const bool in_order)
+	  uint16_t nb_pkts, const bool in_order, const bool offloads)
 {
+	struct tx_header header = { 0 };
 	struct tx_burst burst;
 	uint16_t nfree, n;
 	uint64_t bytes = 0;
@@ -332,8 +292,10 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 
 		if (n + TX_PREFETCH < nb_pkts)
 			rte_prefetch0(tx_pkts[n + TX_PREFETCH]);
-		room = tx_has_room(m);
-		if (likely(room && m->nb_segs == 1)) {
+		if (offloads)
+			header = tx_header(q, m);
+		room = tx_has_room(m, header);
+		if (likely(room && m->nb_segs == 1 && !header.bad)) {
 			if (unlikely(nfree == 0) &&
 			    (nfree = tx_scarce(q, burst.head, in_order)) == 0)
 				break;
@@ -343,11 +305,12 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 				else
 					word |= VLEASE_SLOT_FOREIGN;
 			}
-			tx_put_header(m);
+			bytes += m->pkt_len + header.tag;
+			tx_put_header(m, header);
 			burst = tx_describe(q, burst, m, word, in_order);
 			nfree--;
 		} else {
-			need = tx_chain_length(q, m, room);
+			need = header.bad ? 0 : tx_chain_length(q, m, room);
 			if (unlikely(need > nfree) &&
 			    (nfree = tx_scarce(q, burst.head, in_order)) < need)
 				break;
@@ -356,10 +319,14 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 				q->stats.errors++;
 				continue;
 			}
-			burst = tx_describe_chain(q, burst, m, need, room, in_order);
+			bytes += m->pkt_len + header.tag;
+			if (room)
+				tx_put_header(m, header);
+			burst = tx_describe_chain(q, burst, &(struct tx_chain){
+				.m = m, .header = header, .need = need, .room = room,
+			}, in_order);
 			nfree -= need;
 		}
-		bytes += m->pkt_len;
 	}
 	if (likely((uint16_t)burst.head != q->free_head)) {
 		q->stats.packets += (uint16_t)(burst.idx - q->avail_idx);
@@ -374,14 +341,15 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 }
 
 static __rte_always_inline uint16_t
-tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order)
+tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order,
+	 const bool offloads)
 {
 	struct vlease_txq *q = tx_queue;
 	volatile uint16_t *doorbell = vlease_burst_begin(q->doorbell_slot);
 	uint16_t n = 0;
 
 	if (likely(doorbell != NULL))
-		n = tx_frames(q, doorbell, tx_pkts, nb_pkts, in_order);
+		n = tx_frames(q, doorbell, tx_pkts, nb_pkts, in_order, offloads);
 	else
 		vlease_request_doorbell(q->doorbell_slot);
 	vlease_burst_end(q->doorbell_slot);
