@@ -13,6 +13,8 @@ import sys
 import time
 from collections import defaultdict
 
+import lab_results
+
 KEY = ("path", "dir", "mode", "ring", "len", "burst")
 DRIVERS = ("ours", "stock")
 PLOTTED = {"ring": 256, "len": 64}
@@ -31,7 +33,9 @@ def parse_arguments():
     parser.add_argument("--output", required=True, help="folder for the results")
     parser.add_argument("--rounds", type=int, help="rounds of each cell (60; --quick: 20)")
     parser.add_argument("--quick", action="store_true",
-                        help="fewer rounds; instructions only for 64 bytes and rings of 256")
+                        help="fewer rounds; instructions only of bursts of 32, for 64 bytes and "
+                             "rings of 256")
+    parser.add_argument("--lab", help="results of the guests, to go with it")
     arguments = parser.parse_args()
     if arguments.rounds is None:
         arguments.rounds = 20 if arguments.quick else 60
@@ -112,7 +116,7 @@ def measure(arguments):
         say(f"cycles, pass {i + 1} of {passes}: {rounds} rounds")
         matrix.add(run(arguments.program, "--rounds", rounds))
     say("instructions" + ("" if arguments.quick else " (some minutes)"))
-    subset = ("--ring", 256, "--length", 64) if arguments.quick else ()
+    subset = ("--ring", 256, "--length", 64, "--burst", 32) if arguments.quick else ()
     matrix.add(run(arguments.program, "--rounds", 0, "--instructions", *subset))
     matrix.summarize()
     return matrix
@@ -214,21 +218,26 @@ def name_of(key):
     return " ".join(f"{name}={value}" for name, value in zip(KEY, key))
 
 
-def summary(matrix):
+def text_of_worst(worst):
+    return "-" if worst[0] is None else f"{worst[0]:.2f}"
+
+
+def summary(matrix, lab):
     for line in absences(matrix):
         yield line
     yield f"spread (p75 - p25) / median: {spread(matrix):.1%} in the median cell"
-    texts = {}
-    for path in ("scalar", "vector"):
-        ratio, key = matrix.worst(path)
-        texts[path] = "-" if ratio is None else f"{ratio:.2f}"
+    worst = {path: matrix.worst(path) for path in ("scalar", "vector")}
+    for path, (ratio, key) in worst.items():
         if ratio is not None:
             yield f"worst {path} cell: {name_of(key)}"
     mixed = against_vectors(matrix)
     if mixed:
         yield f"ours scalar / stock vector, worst: {mixed[0]:.2f} ({name_of(mixed[1])})"
-    yield (f"worst ratio to stock: scalar {texts['scalar']}, vector {texts['vector']}, lab -, "
-           "doorbells -")
+    worst["lab"] = lab.worst(lab_results.PACKETS) if lab else (None, None)
+    worst["doorbells"] = lab.worst(lab_results.DOORBELLS) if lab else (None, None)
+    yield from lab.summary() if lab else ()
+    yield "worst ratio to stock: " + ", ".join(
+        f"{name} {text_of_worst(pair)}" for name, pair in worst.items())
 
 
 def processor():
@@ -239,7 +248,7 @@ def processor():
     return "unknown"
 
 
-def write_json(matrix, arguments, loads, path):
+def write_json(matrix, lab, arguments, loads, path):
     cells = []
     for key, cell in matrix.cells.items():
         entry = dict(zip(KEY, key), **cell)
@@ -261,6 +270,7 @@ def write_json(matrix, arguments, loads, path):
                   for path in ("scalar", "vector")},
         "spread": round(spread(matrix), 4),
         "cells": cells,
+        "lab": lab.document() if lab else None,
     }
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
@@ -313,16 +323,19 @@ def main():
     arguments = parse_arguments()
     os.makedirs(arguments.output, exist_ok=True)
     began, before = time.monotonic(), os.getloadavg()
+    lab = lab_results.LabResults(arguments.lab) if arguments.lab else None
     matrix = measure(arguments)
-    write_json(matrix, arguments, (before, os.getloadavg()), f"{arguments.output}/perf.json")
-    tables = [*ratio_tables(matrix, "cycles"), *ratio_tables(matrix, "instructions")]
+    write_json(matrix, lab, arguments, (before, os.getloadavg()), f"{arguments.output}/perf.json")
+    tables = [*ratio_tables(matrix, "cycles"), *ratio_tables(matrix, "instructions"),
+              *(lab.tables() if lab else ())]
+    details = [*full_table(matrix), "", *(lab.full_table() if lab else ())]
     with open(f"{arguments.output}/perf.txt", "w", encoding="utf-8") as file:
-        print(*tables, *full_table(matrix), "", *summary(matrix), sep="\n", file=file)
+        print(*tables, *details, *summary(matrix, lab), sep="\n", file=file)
     write_plot(matrix, f"{arguments.output}/perf.svg")
     print(*tables, sep="\n")
     say(f"{time.monotonic() - began:.0f} s on {processor()}, load {before[0]:.1f} before and "
         f"{os.getloadavg()[0]:.1f} after")
-    print(*summary(matrix), sep="\n")
+    print(*summary(matrix, lab), sep="\n")
 
 
 if __name__ == "__main__":

@@ -221,6 +221,10 @@ class Host:
     def monitor(self, command):
         return "\n".join(self.ask(f"monitor {command}"))
 
+    def doorbells(self):
+        """How often the guest has rung any doorbell since it was booted, as QEMU has seen it."""
+        return int(self.ask("doorbells")[0])
+
     def trace(self, event, on=True):
         self.ask(f"trace {'on' if on else 'off'} {event}")
 

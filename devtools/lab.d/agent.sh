@@ -23,6 +23,7 @@ answer() {
 	fi
 }
 
+request_result() { echo "$1" >>"$build_dir/results"; }
 request_exit_status() { echo "$1" >"$run/exit-status"; }
 request_tap_stats() { tap_statistics; }
 
@@ -42,6 +43,9 @@ request_trace_count() {
 	tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log" |
 		grep -caE -- "$1" || true
 }
+
+# Doorbells rung so far; see doorbells.c.
+request_doorbells() { od -An -t u8 "$run/doorbells"; }
 
 request_trace_clear() { stat -c %s "$run/qemu.log" >"$run/trace-start"; }
 

@@ -35,6 +35,7 @@ live_guest() {
 	local status=0 output
 	ip link set lo up
 	lay_wire
+	[[ $2 != vhost-user ]] || start_back_end
 	serve_guest &
 	cat "$run/terminal.out" &
 	output=$!

@@ -3,13 +3,14 @@
 #
 # The virtual machine: QEMU's command line for each kind of machine.
 
-machines=(default no-iommu packed)
+machines=(default no-iommu packed perf vhost-user)
 
 # QEMU of trixie runs on any host by its own dynamic loader.
 qemu() {
 	local root=$lab_dir/roots/trixie
-	"$root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" \
-		"$root/usr/bin/qemu-system-x86_64" \
+	DOORBELLS=$run/doorbells "$root/usr/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$root/usr/lib/x86_64-linux-gnu" \
+		--preload "$lab_dir/images/doorbells.so" "$root/usr/bin/qemu-system-x86_64" \
 		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 }
 
@@ -35,12 +36,29 @@ root_port() {
 	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1,x-speed=5"
 }
 
+tap_end() { echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off"; }
+
 # wired_port NUMBER OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
 wired_port() {
 	root_port "$1"
-	echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off" \
-		"-device virtio-net-pci,id=port$1,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,$(
+	tap_end "$1"
+	echo "-device virtio-net-pci,id=port$1,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,$(
 		)mq=on,vectors=18,page-per-vq=on,disable-legacy=on,aer=on,romfile=$2"
+}
+
+# vhost_user_end NUMBER: one end of the wire that start_back_end lays.
+vhost_user_end() {
+	echo "-chardev socket,id=vhost$1,path=$back_end_sockets$1" \
+		"-netdev vhost-user,id=net$1,chardev=vhost$1"
+}
+
+# Ports for devices that the guest asks for as it runs; net0 and net1 are for them.
+bare_ports() {
+	local number
+	for number in 0 1; do
+		root_port "$number"
+		"$1" "$number"
+	done
 }
 
 # A device whose doorbells all share one page.
@@ -66,6 +84,17 @@ machine_args() {
 	local platform=,iommu_platform=on,ats=on
 	[[ $1 == no-iommu ]] && platform='' ||
 		echo '-device intel-iommu,intremap=on,eim=on,caching-mode=on,device-iotlb=on'
+	case $1 in
+	perf)
+		bare_ports tap_end
+		return
+		;;
+	vhost-user)
+		bare_ports vhost_user_end
+		echo '-object memory-backend-memfd,id=ram,size=4G,share=on -machine memory-backend=ram'
+		return
+		;;
+	esac
 	# One end with the rings of packed=on, the other used in order as well.
 	wired_port 0 "$platform$([[ $1 != packed ]] || echo ,packed=on)"
 	wired_port 1 "$platform$([[ $1 != packed ]] || echo ,packed=on,in_order=on)"

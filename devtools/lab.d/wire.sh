@@ -34,3 +34,20 @@ tap_statistics() {
 			"tx_packets=$tx_packets tx_dropped=$tx_drop qdisc_dropped=$qdisc"
 	done </proc/net/dev
 }
+
+# The wire of the machine vhost-user: a stock testpmd that polls both of its ends.
+back_end_sockets=$lab_dir/roots/bookworm/run/vhost
+
+start_back_end() {
+	local port devices=()
+	for port in 0 1; do
+		devices+=(--vdev "net_vhost$port,iface=/run/vhost$port,iommu-support=1")
+	done
+	in_root bookworm dpdk-testpmd --no-huge -m 512 --no-pci --no-shconf --no-telemetry \
+		--lcores '(0,1)@(0-1)' "${devices[@]}" -- --auto-start --forward-mode=io \
+		--total-num-mbufs=8192 < <(sleep infinity) >"$run/back-end.log" 2>&1 &
+	until [[ -S ${back_end_sockets}0 && -S ${back_end_sockets}1 ]]; do
+		sleep 0.1
+		kill -0 $! 2>/dev/null || die "the back end ended: $(tail -n 5 "$run/back-end.log")"
+	done
+}

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+"""perf.py BACK_END ROUNDS MODE...: stock testpmd over our driver and over net_virtio, by turns.
+
+Both forward between the same two devices, in one boot. The host gets a result for each turn.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+
+from lab import (PORTS, Testpmd, bind, check, driver_plugin, host, load_module, report, unbind,
+                 wait_until, write)
+
+KERNEL_DRIVER = {"ours": "dmabuf-vfio-pci", "stock": "vfio-pci"}
+
+# A mode is named by what the devices offer. Neither driver can be told to leave all of it.
+PROPERTIES = {"packed": "packed", "mrg": "mrg_rxbuf", "order": "in_order"}
+FEATURES = {"packed": "VIRTIO_F_RING_PACKED", "mrg": "VIRTIO_NET_F_MRG_RXBUF",
+            "order": "VIRTIO_F_IN_ORDER"}
+
+# The load: so many packets go round in each direction, in such bursts. They fit into a ring, and
+# nothing is lost.
+IN_FLIGHT = 128
+BURSTS = {"taps": (32, 8), "vhost-user": (32,)}
+
+WARM_UP_S = 0.3
+MEASURED_S = 1.5
+
+
+def unplug(number, port):
+    unbind(port)
+    host.monitor(f"device_del port{number}")
+    wait_until(lambda: not os.path.exists(f"/sys/bus/pci/devices/{port}"), 30, f"{port} is gone")
+
+
+def plug(mode):
+    """Have devices that offer this mode."""
+    words = mode.split("-")
+    properties = "".join(f",{name}={'on' if word in words else 'off'}"
+                         for word, name in PROPERTIES.items())
+    for number, port in enumerate(PORTS):
+        path = f"/sys/bus/pci/devices/{port}"
+        if os.path.exists(path):
+            unplug(number, port)
+        device = (f"virtio-net-pci,id=port{number},bus=rp{number},netdev=net{number},romfile=,"
+                  f"mac=02:00:00:00:00:0{number},mq=on,vectors=18,page-per-vq=on,"
+                  f"disable-legacy=on,iommu_platform=on,ats=on{properties}")
+        # The name of one that has gone is free a little later.
+        wait_until(lambda: "Duplicate" not in host.monitor(f"device_add {device}"), 30,
+                   f"the name of {port} is free")
+        wait_until(lambda: os.path.exists(path), 30, f"{port} is there")
+
+
+def mode_in_use(number):
+    """What driver and device have agreed on, as the device knows it."""
+    status = host.monitor(f"info virtio-status /machine/peripheral/port{number}/virtio-backend")
+    agreed = re.search(r"Guest features:(.*?)Host features:", status, re.S)[1]
+    words = [word for word, feature in FEATURES.items() if feature in agreed]
+    return "-".join(words if "packed" in words else ["split", *words])
+
+
+def packets(testpmd):
+    return sum(testpmd.port_stats(port)["RX-packets"] for port in (0, 1))
+
+
+def take_in(testpmd):
+    """Receive what is on its way; return how many packets that was."""
+    first = before = packets(testpmd)
+    while True:
+        testpmd.receive_only(0.3)
+        if (now := packets(testpmd)) == before:
+            return now - first
+        before = now
+
+
+def doorbells_by_driver(testpmd):
+    return sum(value for port in (0, 1) for name, value in testpmd.xstats(port).items()
+               if name.endswith("_doorbells"))
+
+
+def sample(testpmd):
+    return time.monotonic(), packets(testpmd), host.doorbells()
+
+
+def measure(testpmd, burst):
+    testpmd.cmd("set fwd io")
+    testpmd.cmd(f"set burst {burst}")
+    testpmd.cmd(f"start tx_first {IN_FLIGHT // burst}")
+    time.sleep(WARM_UP_S)
+    before = sample(testpmd)
+    time.sleep(MEASURED_S)
+    seconds, count, doorbells = (now - then for now, then in zip(sample(testpmd), before))
+    testpmd.stop()
+    check(count > 0, f"{testpmd.name}: no packet goes round, in bursts of {burst}")
+    found = take_in(testpmd)
+    check(found == 2 * IN_FLIGHT,
+          f"{testpmd.name}: {found} packets went round, not {2 * IN_FLIGHT}")
+    return {"packets_per_second": count / seconds, "doorbells_per_packet": doorbells / count}
+
+
+def check_counter(testpmd, rung_before, said_before):
+    """What counts doorbells for both drivers agrees with what ours counts itself."""
+    rung = host.doorbells() - rung_before
+    said = doorbells_by_driver(testpmd) - said_before
+    check(rung == said, f"{rung} doorbells by QEMU, {said} by the driver")
+
+
+def turn(driver, bursts):
+    """The results of one testpmd, for each size of bursts."""
+    for port in PORTS:
+        bind(port, KERNEL_DRIVER[driver])
+    plugins = [driver_plugin()] if driver == "ours" else []
+    testpmd = Testpmd(driver, plugins=plugins, mbufs=4096, eal=("--no-telemetry",),
+                      app=("--nb-ports=2",))
+    modes = {mode_in_use(number) for number in (0, 1)}
+    check(len(modes) == 1, f"{driver}: the ports run in different modes: {modes}")
+    # Queues get their buffers, and ours their leases, when they are first used.
+    testpmd.start()
+    time.sleep(WARM_UP_S)
+    testpmd.stop()
+    take_in(testpmd)
+    rung, said = host.doorbells(), doorbells_by_driver(testpmd)
+    for burst in bursts:
+        yield {"driver": driver, "runs": modes.copy().pop(), "burst": burst,
+               **measure(testpmd, burst)}
+    if driver == "ours" and len(bursts) > 1:
+        check_counter(testpmd, rung, said)
+    check(testpmd.quit() == 0, f"{driver} did not exit cleanly")
+
+
+def alternate(back_end, mode, number):
+    """One turn of each, ours first or stock first by turns as well."""
+    texts = []
+    for driver in sorted(KERNEL_DRIVER, reverse=number % 2 == 1):
+        for result in turn(driver, BURSTS[back_end]):
+            host.ask("result " + json.dumps({"back_end": back_end, "mode": mode, "round": number,
+                                             **result}))
+            texts.append(f"{driver} {result['packets_per_second'] / 1000:.0f}")
+    return texts
+
+
+def main():
+    back_end, rounds, *modes = sys.argv[1:]
+    write("/sys/bus/pci/drivers_autoprobe", "0")
+    load_module("dmabuf-vfio-pci")
+    for mode in modes:
+        plug(mode)
+        for number in range(int(rounds)):
+            texts = alternate(back_end, mode, number)
+            report(f"{back_end} {mode}, {number + 1} of {rounds}: kpps: {', '.join(texts)}")
+
+
+main()
