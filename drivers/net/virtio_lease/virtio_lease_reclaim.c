@@ -52,21 +52,41 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static bool
+is_free(const struct ownership *o, unsigned int id)
+{
+	return o->is_free[id / 64] >> (id % 64) & 1;
+}
+
 /**
- * Collect the mbufs of all ids that are not free, sorted. Where the FIFO does not hold as many
- * different ids as the counters say, somebody has written over it; then an idle slot, which may
- * be a free one, is left alone: better to lose its mbuf than to give it two owners.
+ * Whether a free id has a slot that is not idle. So it is while the owner posts, when it has
+ * taken no buffer that is not also given back; or somebody has written over the FIFO, which of a
+ * split ring is where the device can.
+ */
+static bool
+has_posted_free_id(const struct ownership *o, const uintptr_t *slots, uint16_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < size; i++)
+		if (is_free(o, i) && !(slots[i] & VLEASE_SLOT_IDLE))
+			return true;
+	return false;
+}
+
+/**
+ * Collect the mbufs of all ids that are not free, sorted. Where the FIFO is damaged, an idle slot
+ * may be a free one, and is left alone: better to lose its mbuf than to give it two owners.
  */
 static void
-collect(struct ownership *o, const uintptr_t *slots, uint16_t size, uint16_t n_free)
+collect(struct ownership *o, const uintptr_t *slots, uint16_t size, bool damaged)
 {
-	int damaged = o->n_free != n_free;
 	uintptr_t word;
 	unsigned int i;
 
 	for (i = 0; i < size; i++) {
 		word = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
-		if (o->is_free[i / 64] >> (i % 64) & 1 || (damaged && word & VLEASE_SLOT_IDLE))
+		if (is_free(o, i) || (damaged && word & VLEASE_SLOT_IDLE))
 			continue;
 		word &= ~VLEASE_SLOT_BITS;
 		if (word != 0)
@@ -114,12 +134,14 @@ vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	struct ownership *o = ownership_new(c->size);
 	struct rte_mbuf *m;
 	unsigned int i;
+	bool damaged;
 	int freed = 0;
 
 	if (o == NULL)
 		return -ENOMEM;
 	mark_fifo(o, ids, q->free_head, nfree, c);
-	collect(o, q->slots, c->size, nfree);
+	damaged = o->n_free != nfree || has_posted_free_id(o, q->slots, c->size);
+	collect(o, q->slots, c->size, damaged);
 	for (i = 0; i < o->n; i++) {
 		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
 			continue;
@@ -207,7 +229,7 @@ vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 	if (o == NULL)
 		return -ENOMEM;
 	mark_fifo(o, (const uint16_t *)&q->slots[c->size], q->free_head, nfree, c);
-	collect(o, q->slots, c->size, nfree);
+	collect(o, q->slots, c->size, o->n_free != nfree);
 	for (i = 0; i < o->n; i++) {
 		m = find_mbuf(o->mbufs[i], hint);
 		if (m == NULL)
