@@ -32,7 +32,8 @@ hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool
 static bool
 in_ring(const struct hostile *h, uint64_t address, uint64_t length)
 {
-	size_t bytes = vlease_queue_ring_bytes(h->config->size, vlease_is_packed(h->config));
+	size_t bytes = vlease_txq_ring_bytes(h->config->size, h->config->features,
+					     h->config->offloads);
 	uint64_t start = address - (uintptr_t)h->config->ring;
 
 	return start < bytes && length <= bytes - start;
@@ -219,7 +220,8 @@ write_own(struct hostile *h, struct input *in)
 static void
 write_any(struct hostile *h, struct input *in)
 {
-	size_t bytes = vlease_queue_ring_bytes(h->config->size, vlease_is_packed(h->config));
+	size_t bytes = vlease_txq_ring_bytes(h->config->size, h->config->features,
+					     h->config->offloads);
 
 	if (h->in_burst)
 		return;

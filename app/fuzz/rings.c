@@ -388,7 +388,7 @@ begin(void)
 	queue.other = &pools[(kind + 1) % POOL_KINDS];
 	pool_reset(queue.pool);
 	pool_reset(queue.other);
-	c->ring = zeroed(vlease_queue_ring_bytes(c->size, vlease_is_packed(c)));
+	c->ring = zeroed(vlease_txq_ring_bytes(c->size, c->features, c->offloads));
 	c->ring_iova = (uintptr_t)c->ring;
 	c->pool = queue.pool->mempool;
 	c->vq_index = VQ_INDEX;
