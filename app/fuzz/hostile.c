@@ -32,14 +32,13 @@ hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool
 static bool
 in_ring(const struct hostile *h, uint64_t address, uint64_t length)
 {
-	size_t bytes = vlease_txq_ring_bytes(h->config->size, h->config->features,
-					     h->config->offloads);
+	size_t bytes = hostile_ring_bytes(h->config, h->rx);
 	uint64_t start = address - (uintptr_t)h->config->ring;
 
 	return start < bytes && length <= bytes - start;
 }
 
-/** Each element of a sent chain is in a buffer that is not free, or the header in the ring. */
+/** Each element of a sent chain is in a buffer that is not free, or a header in the ring. */
 static void
 check_element(const struct hostile *h, uint64_t address, uint32_t length)
 {
@@ -220,8 +219,7 @@ write_own(struct hostile *h, struct input *in)
 static void
 write_any(struct hostile *h, struct input *in)
 {
-	size_t bytes = vlease_txq_ring_bytes(h->config->size, h->config->features,
-					     h->config->offloads);
+	size_t bytes = hostile_ring_bytes(h->config, h->rx);
 
 	if (h->in_burst)
 		return;

@@ -29,6 +29,14 @@ struct hostile {
 	bool in_burst;
 };
 
+/** Bytes of ring memory that a queue takes. */
+static inline size_t
+hostile_ring_bytes(const struct vlease_queue_config *config, bool rx)
+{
+	return rx ? vlease_rxq_ring_bytes(config->size, config->features) :
+		    vlease_txq_ring_bytes(config->size, config->features, config->offloads);
+}
+
 /** The device and its queue start anew. */
 void hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool rx,
 		    uint32_t shuffle);

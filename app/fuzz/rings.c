@@ -31,6 +31,9 @@ static const struct option {
 	{ .features = VIRTIO_F_RING_PACKED },
 	{ .features = VIRTIO_F_IN_ORDER },
 	{ .features = VIRTIO_NET_F_MRG_RXBUF },
+	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM },
+	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO },
+	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT },
 };
 
 struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
@@ -186,6 +189,29 @@ segment(struct pool *pool, unsigned int shape, uint16_t len)
 	return m;
 }
 
+/** What the application asks for, which may be anything: all that it says is looked at. */
+static void
+request(struct rte_mbuf *m)
+{
+	static const uint64_t flags[] = {
+		RTE_MBUF_F_TX_TCP_CKSUM, RTE_MBUF_F_TX_UDP_CKSUM, RTE_MBUF_F_TX_TCP_SEG,
+		RTE_MBUF_F_TX_VLAN, RTE_MBUF_F_TX_IPV4, RTE_MBUF_F_TX_IPV6,
+		RTE_MBUF_F_TX_IP_CKSUM, RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_TUNNEL_VXLAN,
+	};
+	unsigned int bits = take(&input, 1), i;
+
+	for (i = 0; i < RTE_DIM(flags); i++)
+		if (bits >> i & 1)
+			m->ol_flags |= flags[i];
+	if (bits == 0)
+		return;
+	m->l2_len = take(&input, 1);
+	m->l3_len = take(&input, 1);
+	m->l4_len = take(&input, 1);
+	m->tso_segsz = take(&input, 1);
+	m->vlan_tci = bits;
+}
+
 /** NULL if the pool has not enough. */
 static struct rte_mbuf *
 frame(void)
@@ -203,6 +229,8 @@ frame(void)
 		else
 			rte_pktmbuf_chain(head, m);
 	}
+	if (head != NULL && queue.config.offloads != 0)
+		request(head);
 	return head;
 }
 
@@ -240,11 +268,21 @@ static void
 transmit(void)
 {
 	unsigned int wanted = take_below(&input, BURST + 1);
+	vlease_burst_t prepare = vlease_tx_prepare(queue.config.offloads);
+	uint16_t n, i, ready, sent;
 	struct rte_mbuf *mbufs[BURST];
-	uint16_t n, i, sent;
 
 	for (n = 0; n < wanted && (mbufs[n] = frame()) != NULL; n++)
-		give(mbufs[n]);
+		;
+	ready = n;
+	if (prepare != NULL && take_below(&input, 2))
+		ready = prepare(queue.txq, mbufs, n);
+	require(ready <= n, "no more frames are prepared than there are");
+	for (i = ready; i < n; i++)
+		drop(mbufs[i]);
+	n = ready;
+	for (i = 0; i < n; i++)
+		give(mbufs[i]);
 	sent = queue.burst(queue.txq, mbufs, n);
 	require(sent <= n, "no more frames are sent than there are");
 	for (i = sent; i < n; i++) {
@@ -388,7 +426,7 @@ begin(void)
 	queue.other = &pools[(kind + 1) % POOL_KINDS];
 	pool_reset(queue.pool);
 	pool_reset(queue.other);
-	c->ring = zeroed(vlease_txq_ring_bytes(c->size, c->features, c->offloads));
+	c->ring = zeroed(hostile_ring_bytes(c, queue.rx));
 	c->ring_iova = (uintptr_t)c->ring;
 	c->pool = queue.pool->mempool;
 	c->vq_index = VQ_INDEX;
