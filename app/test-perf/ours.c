@@ -133,7 +133,7 @@ lease_init(struct rte_eth_dev *dev, void *arg)
 	dev->dev_ops = &ops;
 	dev->process_private = &lease->process;
 	dev->data->dev_private = &lease->adapter;
-	dev->data->mac_addrs = &lease->adapter.mac;
+	dev->data->mac_addrs = lease->adapter.macs;
 	lease->adapter.port_id = dev->data->port_id;
 	return 0;
 }

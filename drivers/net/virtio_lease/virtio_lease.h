@@ -30,6 +30,24 @@
 #define VLEASE_MIN_QUEUE_SIZE 32
 #define VLEASE_TX_MAX_SEGMENTS 32
 
+/* Addresses that a port takes besides its own; with the promiscuous mode there is no limit. */
+#define VLEASE_MAX_MACS 64
+#define VLEASE_MAX_MULTICAST 256
+
+/* RSS: a Toeplitz key for the longest input, the largest table that is of use. */
+#define VLEASE_RSS_KEY_SIZE 40
+#define VLEASE_MAX_RETA_SIZE RTE_ETH_RSS_RETA_SIZE_512
+
+/* How frames are spread over the receive queues: what the device can do, what was asked for. */
+struct vlease_rss {
+	uint32_t supported_types;	/* VIRTIO_NET_HASH_TYPE_* */
+	uint32_t types;			/* 0: the device spreads as it likes */
+	uint16_t reta_size;
+	uint16_t nb_queues;		/* that reta[] was made for */
+	uint16_t reta[VLEASE_MAX_RETA_SIZE];
+	uint8_t key[VLEASE_RSS_KEY_SIZE];
+};
+
 /*
  * The port, in memory shared by all processes: dev_private. It holds no address that is valid in
  * one process only, and only the primary writes to it.
@@ -43,7 +61,11 @@ struct vlease_adapter {
 	uint16_t max_rx_desc;		/* of the device's first receive queue */
 	uint16_t max_tx_desc;
 	char address[PCI_PRI_STR_SIZE + 1];
-	struct rte_ether_addr mac;
+	struct rte_ether_addr device_mac;	/* as the device came with it */
+	struct rte_ether_addr macs[VLEASE_MAX_MACS];	/* ethdev's: dev->data->mac_addrs */
+	uint32_t nb_multicast;
+	struct rte_ether_addr multicast[VLEASE_MAX_MULTICAST];
+	struct vlease_rss rss;
 	/* Written by the interrupt thread, on the end of lessees. */
 	uint64_t queues_reset;
 	uint64_t queues_quarantined;
@@ -57,6 +79,7 @@ struct vlease_process {
 	struct vlease_pci pci;
 	struct vlease_cvq cvq;
 	struct bar_lessor *lessor;
+	const struct rte_memzone *idle_ring;	/* for queues that nobody polls, or NULL */
 	uint64_t doorbell_offset[VLEASE_MAX_VQS];
 	/* What the queues are made of: reclaim believes nothing that lessees can write to. */
 	struct vlease_queue_config queues[VLEASE_MAX_VQS];
@@ -120,6 +143,37 @@ uint64_t vlease_tx_capabilities(uint64_t usable);
 uint64_t vlease_features_choose(uint64_t usable, uint64_t rx_offloads, uint64_t tx_offloads);
 /* Without VIRTIO_F_ or VIRTIO_NET_F_; NULL: the driver does not know it. */
 const char *vlease_feature_name(uint64_t bit);
+
+/* virtio_lease_rxmode.c: which frames the device takes */
+int vlease_promiscuous_enable(struct rte_eth_dev *dev);
+int vlease_promiscuous_disable(struct rte_eth_dev *dev);
+int vlease_allmulticast_enable(struct rte_eth_dev *dev);
+int vlease_allmulticast_disable(struct rte_eth_dev *dev);
+int vlease_mac_addr_add(struct rte_eth_dev *dev, struct rte_ether_addr *address, uint32_t index,
+			uint32_t pool);
+void vlease_mac_addr_remove(struct rte_eth_dev *dev, uint32_t index);
+int vlease_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *address);
+int vlease_set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t count);
+int vlease_vlan_filter_set(struct rte_eth_dev *dev, uint16_t id, int on);
+int vlease_vlan_offload_set(struct rte_eth_dev *dev, int changed);
+int vlease_mtu_set(struct rte_eth_dev *dev, uint16_t mtu);
+int vlease_check_rx_buffers(const struct rte_eth_dev *dev, uint16_t queue, uint16_t mtu);
+/* After a start: what ethdev does not replay. */
+int vlease_rxmode_replay(struct rte_eth_dev *dev);
+
+/* virtio_lease_rss.c: on which queue a frame arrives */
+/* -ENOTSUP: what the device says of its RSS cannot be used; logged. */
+int vlease_rss_probe(struct vlease_adapter *adapter, const struct virtio_net_config *config);
+void vlease_rss_info(const struct vlease_adapter *adapter, struct rte_eth_dev_info *info);
+int vlease_rss_configure(struct rte_eth_dev *dev);
+/* After a start or a change: how many queues are in use, and how they are chosen. */
+int vlease_rss_apply(struct rte_eth_dev *dev);
+int vlease_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int vlease_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int vlease_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *groups,
+		       uint16_t size);
+int vlease_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *groups,
+		      uint16_t size);
 
 /* virtio_lease_queue.c: memory of the queues, in the primary */
 int vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,

@@ -28,6 +28,53 @@ vlease_device_begin(struct vlease_process *process)
 	return vlease_pci_negotiate(pci, process->adapter->features);
 }
 
+/* A receive queue without buffers: it only has to be there. */
+static int
+enable_idle_queue(struct vlease_process *process, uint16_t index)
+{
+	const rte_iova_t ring = process->idle_ring->iova;
+	const bool packed = (process->adapter->features & VIRTIO_F_RING_PACKED) != 0;
+	struct vlease_pci_queue queue = {
+		.index = index,
+		.size = VLEASE_MIN_QUEUE_SIZE,
+		.desc_iova = ring,
+		.driver_iova = ring + (packed ? vlease_packed_driver_offset(VLEASE_MIN_QUEUE_SIZE) :
+				       vlease_avail_offset(VLEASE_MIN_QUEUE_SIZE)),
+		.device_iova = ring + (packed ? vlease_packed_device_offset(VLEASE_MIN_QUEUE_SIZE) :
+				       vlease_used_offset(VLEASE_MIN_QUEUE_SIZE)),
+	};
+
+	return vlease_pci_queue_enable(&process->pci, &queue);
+}
+
+/*
+ * A device may hold up what arrives for a pair of which the receive queue is not enabled, before
+ * it looks where RSS would send it (QEMU). All such queues have one ring, in which there is never
+ * anything.
+ */
+static int
+enable_idle_queues(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	const size_t bytes = RTE_MAX(vlease_ring_bytes(VLEASE_MIN_QUEUE_SIZE),
+				     vlease_packed_ring_bytes(VLEASE_MIN_QUEUE_SIZE));
+	uint16_t i;
+	int ret = 0;
+
+	if (dev->data->nb_rx_queues >= dev->data->nb_tx_queues)
+		return 0;
+	if (process->idle_ring == NULL)
+		process->idle_ring = rte_eth_dma_zone_reserve(dev, "vlease_idle", 0, bytes,
+							      RTE_CACHE_LINE_SIZE,
+							      dev->device->numa_node);
+	if (process->idle_ring == NULL)
+		return -ENOMEM;
+	memset(process->idle_ring->addr, 0, bytes);
+	for (i = dev->data->nb_rx_queues; i < dev->data->nb_tx_queues && ret == 0; i++)
+		ret = enable_idle_queue(process, 2 * i);
+	return ret;
+}
+
 /* A queue of the device, empty: whoever polls it first posts its buffers. */
 static int
 enable_queue(struct vlease_process *process, uint16_t index)
@@ -39,6 +86,10 @@ enable_queue(struct vlease_process *process, uint16_t index)
 		.desc_iova = config->ring_iova,
 	};
 
+	/* A lessee may have had the lease of a queue that the application has not set up. */
+	if (config->size == 0)
+		return index % 2 == 0 && process->idle_ring != NULL ?
+		       enable_idle_queue(process, index) : 0;
 	if (vlease_is_packed(config)) {
 		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(config->size);
 		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(config->size);
@@ -61,7 +112,7 @@ enable_queues(struct rte_eth_dev *dev)
 		ret = enable_queue(process, 2 * i);
 	for (i = 0; i < dev->data->nb_tx_queues && ret == 0; i++)
 		ret = enable_queue(process, 2 * i + 1);
-	return ret;
+	return ret == 0 ? enable_idle_queues(dev) : ret;
 }
 
 /* Take back all mbufs of a queue that neither the device nor anybody else is using. */
@@ -86,17 +137,6 @@ control_queue_index(const struct vlease_adapter *adapter)
 	return (adapter->features & VIRTIO_NET_F_MQ) != 0 ? 2 * adapter->max_pairs : 2;
 }
 
-static int
-use_pairs(struct vlease_process *process, uint16_t pairs)
-{
-	rte_le16_t count = rte_cpu_to_le_16(pairs);
-
-	if ((process->adapter->features & VIRTIO_NET_F_MQ) == 0)
-		return 0;
-	return vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_MQ,
-				  VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &count, sizeof(count));
-}
-
 int
 vlease_device_start(struct rte_eth_dev *dev)
 {
@@ -114,7 +154,9 @@ vlease_device_start(struct rte_eth_dev *dev)
 	if (ret != 0)
 		goto failed;
 	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_DRIVER_OK);
-	ret = use_pairs(process, RTE_MAX(dev->data->nb_rx_queues, dev->data->nb_tx_queues));
+	ret = vlease_rss_apply(dev);
+	if (ret == 0)
+		ret = vlease_rxmode_replay(dev);
 	if (ret != 0)
 		goto failed;
 	bar_lessor_start(process->lessor);
@@ -122,6 +164,7 @@ vlease_device_start(struct rte_eth_dev *dev)
 
 failed:
 	VLEASE_LOG(ERR, "%s: cannot be started: %s", adapter->address, rte_strerror(-ret));
+	vlease_cvq_disable(&process->cvq);
 	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_FAILED);
 	vlease_pci_reset(&process->pci);
 	return ret;

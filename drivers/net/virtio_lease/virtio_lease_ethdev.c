@@ -25,6 +25,9 @@ vlease_set_bursts(struct rte_eth_dev *dev)
 	dev->rx_pkt_burst = vlease_rx_burst(features, conf->rxmode.offloads);
 	dev->tx_pkt_burst = vlease_tx_burst(features, conf->txmode.offloads);
 	dev->tx_pkt_prepare = vlease_tx_prepare(conf->txmode.offloads);
+	/* At its start ethdev has made a copy, which is what applications call. */
+	if (dev->data->dev_started)
+		rte_eth_fp_ops[dev->data->port_id].rx_pkt_burst = dev->rx_pkt_burst;
 }
 
 static int
@@ -34,13 +37,15 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 
 	info->max_rx_queues = adapter->max_pairs;
 	info->max_tx_queues = adapter->max_pairs;
-	info->max_mac_addrs = 1;
+	info->max_mac_addrs = (adapter->usable & VIRTIO_NET_F_CTRL_RX) != 0 ? VLEASE_MAX_MACS : 1;
 	info->min_rx_bufsize = MIN_RX_BUFFER;
 	info->max_rx_pktlen = MAX_RX_PACKET;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = adapter->max_mtu;
 	info->rx_offload_capa = vlease_rx_capabilities(adapter->usable);
 	info->tx_offload_capa = vlease_tx_capabilities(adapter->usable);
+	info->max_lro_pkt_size = MAX_RX_PACKET;
+	vlease_rss_info(adapter, info);
 	info->default_rxportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
 						     adapter->max_rx_desc);
 	info->default_txportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
@@ -64,11 +69,12 @@ dev_configure(struct rte_eth_dev *dev)
 	const struct rte_eth_conf *conf = &dev->data->dev_conf;
 	struct vlease_adapter *adapter = vlease_adapter(dev);
 	uint64_t features;
-	int ret = 0;
+	int ret;
 
-	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE ||
+	if ((conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE &&
+	     conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) ||
 	    conf->txmode.mq_mode != RTE_ETH_MQ_TX_NONE) {
-		VLEASE_LOG(ERR, "%s: RSS and other multi-queue modes are not supported",
+		VLEASE_LOG(ERR, "%s: multi-queue modes other than RSS are not supported",
 			   adapter->address);
 		return -ENOTSUP;
 	}
@@ -77,9 +83,14 @@ dev_configure(struct rte_eth_dev *dev)
 	if (features != adapter->features) {
 		adapter->features = features;
 		ret = vlease_device_begin(vlease_process(dev));
+		if (ret != 0)
+			return ret;
 	}
+	dev->data->scattered_rx = (features & VIRTIO_NET_F_MRG_RXBUF) != 0 &&
+				  (conf->rxmode.offloads & (RTE_ETH_RX_OFFLOAD_SCATTER |
+							    RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0;
 	vlease_set_bursts(dev);
-	return ret;
+	return vlease_rss_configure(dev);
 }
 
 /* Speed in Mbit/s, VIRTIO 1.2, 5.1.4.1; what the device does not know stays unknown. */
@@ -180,6 +191,7 @@ vlease_dev_close(struct rte_eth_dev *dev)
 		bar_lessor_destroy(process->lessor);
 		vlease_cvq_destroy(&process->cvq);
 		release_queues(dev);
+		rte_memzone_free(process->idle_ring);
 		vlease_dma_stop(process);
 		vlease_pci_close(&process->pci);
 		dev->data->mac_addrs = NULL; /* part of dev_private */
@@ -189,49 +201,6 @@ vlease_dev_close(struct rte_eth_dev *dev)
 	vlease_processes[dev->data->port_id] = NULL;
 	dev->process_private = NULL;
 	free(process);
-	return 0;
-}
-
-static int
-set_rx_mode(struct rte_eth_dev *dev, uint8_t command, uint8_t on)
-{
-	struct vlease_process *process = vlease_process(dev);
-	int ret;
-
-	if ((process->adapter->features & VIRTIO_NET_F_CTRL_RX) == 0)
-		return -ENOTSUP;
-	ret = vlease_cvq_command(&process->cvq, VIRTIO_NET_CTRL_RX, command, &on, sizeof(on));
-	return ret == -ENETDOWN ? 0 : ret; /* stopped: ethdev replays it after the start */
-}
-
-static int
-promiscuous_enable(struct rte_eth_dev *dev)
-{
-	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_PROMISC, 1);
-}
-
-static int
-promiscuous_disable(struct rte_eth_dev *dev)
-{
-	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_PROMISC, 0);
-}
-
-static int
-allmulticast_enable(struct rte_eth_dev *dev)
-{
-	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_ALLMULTI, 1);
-}
-
-static int
-allmulticast_disable(struct rte_eth_dev *dev)
-{
-	return set_rx_mode(dev, VIRTIO_NET_CTRL_RX_ALLMULTI, 0);
-}
-
-/* ethdev has checked the bounds; the device has no say in it (VIRTIO 1.2, 5.1.4.1). */
-static int
-mtu_set(struct rte_eth_dev *dev __rte_unused, uint16_t mtu __rte_unused)
-{
 	return 0;
 }
 
@@ -286,11 +255,21 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.dev_close = vlease_dev_close,
 	.dev_infos_get = dev_infos_get,
 	.link_update = link_update,
-	.promiscuous_enable = promiscuous_enable,
-	.promiscuous_disable = promiscuous_disable,
-	.allmulticast_enable = allmulticast_enable,
-	.allmulticast_disable = allmulticast_disable,
-	.mtu_set = mtu_set,
+	.promiscuous_enable = vlease_promiscuous_enable,
+	.promiscuous_disable = vlease_promiscuous_disable,
+	.allmulticast_enable = vlease_allmulticast_enable,
+	.allmulticast_disable = vlease_allmulticast_disable,
+	.mac_addr_add = vlease_mac_addr_add,
+	.mac_addr_remove = vlease_mac_addr_remove,
+	.mac_addr_set = vlease_mac_addr_set,
+	.set_mc_addr_list = vlease_set_mc_addr_list,
+	.vlan_filter_set = vlease_vlan_filter_set,
+	.vlan_offload_set = vlease_vlan_offload_set,
+	.mtu_set = vlease_mtu_set,
+	.rss_hash_update = vlease_rss_hash_update,
+	.rss_hash_conf_get = vlease_rss_hash_conf_get,
+	.reta_update = vlease_reta_update,
+	.reta_query = vlease_reta_query,
 	.stats_get = vlease_op_stats_get,
 	.stats_reset = vlease_stats_reset,
 	.xstats_get = vlease_xstats_get,

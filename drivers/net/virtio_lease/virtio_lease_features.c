@@ -16,8 +16,8 @@
 #define ALWAYS_USED \
 	(VIRTIO_NET_F_MTU | VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_CTRL_VQ | \
 	 VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_MAC_ADDR | VIRTIO_NET_F_MQ | \
-	 VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | \
-	 VIRTIO_F_RING_RESET | VLEASE_DATAPATH_FEATURES)
+	 VIRTIO_NET_F_RSS | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_VERSION_1 | \
+	 VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_RING_RESET | VLEASE_DATAPATH_FEATURES)
 
 /* An offload, and all the features that it takes; none: the driver does it by itself. */
 struct offload {
@@ -32,6 +32,8 @@ struct offload {
 static const struct offload rx_offloads[] = {
 	{ RTE_ETH_RX_OFFLOAD_VLAN_STRIP, 0 },
 	{ RTE_ETH_RX_OFFLOAD_SCATTER, VIRTIO_NET_F_MRG_RXBUF },
+	{ RTE_ETH_RX_OFFLOAD_VLAN_FILTER, VIRTIO_NET_F_CTRL_VLAN },
+	{ RTE_ETH_RX_OFFLOAD_RSS_HASH, VIRTIO_NET_F_RSS | VIRTIO_NET_F_HASH_REPORT },
 	{ RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM, VIRTIO_NET_F_GUEST_CSUM },
 	{
 		RTE_ETH_RX_OFFLOAD_TCP_LRO,
@@ -120,7 +122,8 @@ capabilities(uint64_t usable, const struct offload *table, unsigned int n, uint6
 uint64_t
 vlease_rx_capabilities(uint64_t usable)
 {
-	return capabilities(usable, rx_offloads, RTE_DIM(rx_offloads), VLEASE_RX_OFFLOADS);
+	return capabilities(usable, rx_offloads, RTE_DIM(rx_offloads),
+			    VLEASE_RX_OFFLOADS | RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
 }
 
 uint64_t

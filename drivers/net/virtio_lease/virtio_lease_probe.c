@@ -42,7 +42,6 @@ choose_usable(struct vlease_process *process, const struct vlease_devargs *devar
 		return -ENOTSUP;
 	}
 	adapter->usable = vlease_features_usable(offered & ~devargs->refused);
-	adapter->features = vlease_features_choose(adapter->usable, 0, 0);
 	if ((offered & VIRTIO_F_RING_RESET) == 0)
 		VLEASE_LOG(WARNING, "%s: offers no VIRTIO_F_RING_RESET: a dead lessee's queues "
 			   "stay unusable until the port is restarted", adapter->address);
@@ -54,12 +53,17 @@ adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
 {
 	struct vlease_adapter *adapter = process->adapter;
 	struct virtio_net_config config;
-	uint64_t features = adapter->features;
+	uint64_t features;
 	int ret;
 
 	ret = vlease_pci_config_read(&process->pci, 0, &config, sizeof(config));
 	if (ret != 0)
 		return ret;
+	if ((adapter->usable & VIRTIO_NET_F_RSS) != 0 &&
+	    vlease_rss_probe(adapter, &config) != 0)
+		adapter->usable &= ~VIRTIO_NET_F_RSS;
+	features = vlease_features_choose(adapter->usable, 0, 0);
+	adapter->features = features;
 	adapter->port_id = dev->data->port_id;
 	adapter->max_pairs = 1;
 	if ((features & VIRTIO_NET_F_MQ) != 0)
@@ -73,9 +77,10 @@ adapter_init(struct vlease_process *process, const struct rte_eth_dev *dev)
 	if ((features & VIRTIO_NET_F_MTU) != 0)
 		adapter->max_mtu = RTE_MIN(rte_le_to_cpu_16(config.mtu), adapter->max_mtu);
 	if ((features & VIRTIO_NET_F_MAC) != 0)
-		memcpy(adapter->mac.addr_bytes, config.mac, sizeof(config.mac));
+		memcpy(adapter->device_mac.addr_bytes, config.mac, sizeof(config.mac));
 	else
-		rte_eth_random_addr(adapter->mac.addr_bytes);
+		rte_eth_random_addr(adapter->device_mac.addr_bytes);
+	rte_ether_addr_copy(&adapter->device_mac, &adapter->macs[0]);
 	return 0;
 }
 
@@ -162,7 +167,7 @@ primary_init(struct rte_eth_dev *dev, void *arg)
 	}
 	dev->process_private = process;
 	vlease_processes[dev->data->port_id] = process;
-	dev->data->mac_addrs = &adapter->mac;
+	dev->data->mac_addrs = adapter->macs;
 	dev->data->dev_flags |= RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->dev_ops = &vlease_primary_ops;
 	vlease_set_bursts(dev);

@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
+#include <string.h>
 
 #include <rte_malloc.h>
 
@@ -60,6 +61,7 @@ release_queue(struct rte_eth_dev *dev, uint16_t queue, void **object)
 {
 	rte_free(*object);
 	*object = NULL;
+	memset(&vlease_process(dev)->queues[queue], 0, sizeof(struct vlease_queue_config));
 	rte_eth_dma_zone_free(dev, "vlease_ring", queue);
 }
 
@@ -97,6 +99,8 @@ vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 				     RTE_CACHE_LINE_SIZE, (int)socket);
 	ret = *object == NULL ? -ENOMEM :
 	      vlease_rxq_init(*object, &vlease_process(dev)->queues[queue]);
+	if (ret == 0)
+		ret = vlease_check_rx_buffers(dev, index, dev->data->mtu);
 	if (ret != 0)
 		release_queue(dev, queue, object);
 	return ret;

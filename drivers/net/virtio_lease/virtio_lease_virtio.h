@@ -108,4 +108,15 @@ static_assert(sizeof(struct virtio_net_config) == 24, "no padding in it");
 #define VIRTIO_NET_CTRL_MQ_HASH_CONFIG 2
 #define VIRTIO_NET_OK 0
 
+/* 5.1.6.4.3: what a hash is over */
+#define VIRTIO_NET_HASH_TYPE_IPv4 (1U << 0)
+#define VIRTIO_NET_HASH_TYPE_TCPv4 (1U << 1)
+#define VIRTIO_NET_HASH_TYPE_UDPv4 (1U << 2)
+#define VIRTIO_NET_HASH_TYPE_IPv6 (1U << 3)
+#define VIRTIO_NET_HASH_TYPE_TCPv6 (1U << 4)
+#define VIRTIO_NET_HASH_TYPE_UDPv6 (1U << 5)
+#define VIRTIO_NET_HASH_TYPE_IP_EX (1U << 6)
+#define VIRTIO_NET_HASH_TYPE_TCP_EX (1U << 7)
+#define VIRTIO_NET_HASH_TYPE_UDP_EX (1U << 8)
+
 #endif /* VIRTIO_LEASE_VIRTIO_H */

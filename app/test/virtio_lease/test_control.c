@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ *
+ * What the device is told: the bytes of each control command, what a stop does not lose, and that
+ * what it refuses is not remembered.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "virtio_lease.h"
+
+#define MAX_COMMANDS 5000
+
+int vlease_logtype;
+
+static struct vlease_adapter adapter;
+static struct vlease_process process;
+static struct rte_eth_dev_data data;
+static struct rte_eth_dev dev;
+
+/** What the device has been told, and how it answers. */
+static struct {
+	uint8_t class, code;
+	size_t length;
+	uint8_t data[VLEASE_CVQ_DATA_SIZE];
+} told[MAX_COMMANDS];
+static unsigned int n_told, n_bursts;
+static int answer;
+
+int
+vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t code, const void *bytes,
+		   size_t length)
+{
+	assert_ptr_equal(cvq, &process.cvq);
+	assert_true(length > 0 && length <= VLEASE_CVQ_DATA_SIZE && n_told < MAX_COMMANDS);
+	if (answer == -ENETDOWN)
+		return answer;
+	told[n_told].class = class;
+	told[n_told].code = code;
+	told[n_told].length = length;
+	memcpy(told[n_told++].data, bytes, length);
+	return answer;
+}
+
+void
+vlease_set_bursts(struct rte_eth_dev *the)
+{
+	assert_ptr_equal(the, &dev);
+	n_bursts++;
+}
+
+static int
+setup(void **state)
+{
+	memset(&adapter, 0, sizeof(adapter));
+	memset(&data, 0, sizeof(data));
+	adapter.features = UINT64_MAX;
+	adapter.usable = UINT64_MAX;
+	process.adapter = &adapter;
+	data.dev_private = &adapter;
+	data.mac_addrs = adapter.macs;
+	dev.data = &data;
+	dev.process_private = &process;
+	n_told = 0;
+	n_bursts = 0;
+	answer = 0;
+	return 0;
+}
+
+static void
+expect(unsigned int n, uint8_t class, uint8_t code, const void *bytes, size_t length)
+{
+	assert_true(n < n_told);
+	assert_int_equal(told[n].class, class);
+	assert_int_equal(told[n].code, code);
+	assert_int_equal(told[n].length, length);
+	assert_memory_equal(told[n].data, bytes, length);
+}
+
+static void
+modes(void **state)
+{
+	assert_int_equal(vlease_promiscuous_enable(&dev), 0);
+	assert_int_equal(vlease_promiscuous_disable(&dev), 0);
+	assert_int_equal(vlease_allmulticast_enable(&dev), 0);
+	assert_int_equal(vlease_allmulticast_disable(&dev), 0);
+	expect(0, 0, 0, "\1", 1);
+	expect(1, 0, 0, "\0", 1);
+	expect(2, 0, 1, "\1", 1);
+	expect(3, 0, 1, "\0", 1);
+	answer = -EIO;
+	assert_int_equal(vlease_promiscuous_enable(&dev), -EIO);
+	answer = -ENETDOWN;
+	assert_int_equal(vlease_promiscuous_enable(&dev), 0);
+	adapter.features = ~VIRTIO_NET_F_CTRL_RX;
+	assert_int_equal(vlease_promiscuous_enable(&dev), -ENOTSUP);
+}
+
+static void
+addresses(void **state)
+{
+	struct rte_ether_addr one = {{ 2, 0, 0, 0, 0, 1 }}, other = {{ 2, 0, 0, 0, 0, 2 }};
+	struct rte_ether_addr group = {{ 1, 0, 0x5e, 0, 0, 9 }};
+
+	assert_int_equal(vlease_mac_addr_set(&dev, &one), 0);
+	expect(0, 1, 1, "\2\0\0\0\0\1", 6);
+	assert_int_equal(vlease_mac_addr_add(&dev, &one, 1, 0), 0);
+	expect(1, 1, 0, "\1\0\0\0\2\0\0\0\0\1\0\0\0\0", 14);
+	assert_int_equal(vlease_mac_addr_add(&dev, &group, 7, 0), 0);
+	expect(2, 1, 0, "\1\0\0\0\2\0\0\0\0\1\1\0\0\0\1\0\x5e\0\0\11", 20);
+	assert_int_equal(vlease_set_mc_addr_list(&dev, &group, 1), 0);
+	expect(3, 1, 0, "\1\0\0\0\2\0\0\0\0\1\2\0\0\0\1\0\x5e\0\0\11\1\0\x5e\0\0\11", 26);
+	vlease_mac_addr_remove(&dev, 7);
+	expect(4, 1, 0, "\1\0\0\0\2\0\0\0\0\1\1\0\0\0\1\0\x5e\0\0\11", 20);
+	assert_int_equal(vlease_set_mc_addr_list(&dev, NULL, 0), 0);
+	vlease_mac_addr_remove(&dev, 1);
+	expect(6, 1, 0, "\0\0\0\0\0\0\0\0", 8);
+
+	answer = -EIO;
+	assert_int_equal(vlease_mac_addr_add(&dev, &other, 1, 0), -EIO);
+	assert_true(rte_is_zero_ether_addr(&adapter.macs[1]));
+	assert_int_equal(vlease_set_mc_addr_list(&dev, &one, 1), -EINVAL);
+	assert_int_equal(vlease_set_mc_addr_list(&dev, &group, VLEASE_MAX_MULTICAST + 1), -ENOSPC);
+}
+
+/** A device that cannot change its address is not asked for the one that it has. */
+static void
+own_address(void **state)
+{
+	struct rte_ether_addr own = {{ 2, 0, 0, 0, 0, 1 }}, other = {{ 2, 0, 0, 0, 0, 2 }};
+
+	adapter.features = ~VIRTIO_NET_F_CTRL_MAC_ADDR;
+	adapter.device_mac = own;
+	assert_int_equal(vlease_mac_addr_set(&dev, &own), 0);
+	assert_int_equal(vlease_mac_addr_set(&dev, &other), -ENOTSUP);
+	assert_int_equal(n_told, 0);
+}
+
+static void
+full_tables_fit(void **state)
+{
+	struct rte_ether_addr list[VLEASE_MAX_MULTICAST];
+	unsigned int i;
+
+	memset(adapter.macs, 2, sizeof(adapter.macs));
+	for (i = 0; i < VLEASE_MAX_MULTICAST; i++)
+		memset(&list[i], 1, sizeof(list[i]));
+	assert_int_equal(vlease_set_mc_addr_list(&dev, list, VLEASE_MAX_MULTICAST), 0);
+	assert_int_equal(told[0].length,
+			 8 + 6 * (VLEASE_MAX_MACS - 1 + VLEASE_MAX_MULTICAST));
+}
+
+static void
+vlans(void **state)
+{
+	unsigned int i;
+
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+	assert_int_equal(vlease_vlan_filter_set(&dev, 0x123, 1), 0);
+	assert_int_equal(vlease_vlan_filter_set(&dev, 0x123, 0), 0);
+	expect(0, 2, 0, "\x23\1", 2);
+	expect(1, 2, 1, "\x23\1", 2);
+
+	/* After a start only those that were added, one command each. */
+	data.vlan_filter_conf.ids[0x123 / 64] = RTE_BIT64(0x123 % 64);
+	n_told = 0;
+	assert_int_equal(vlease_rxmode_replay(&dev), 0);
+	assert_int_equal(n_told, 1);
+	expect(0, 2, 0, "\x23\1", 2);
+
+	/* The filter off, all of them pass; on again, only that one. */
+	n_told = 0;
+	data.dev_conf.rxmode.offloads = 0;
+	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_FILTER_MASK), 0);
+	assert_int_equal(n_told, 4096);
+	for (i = 0; i < n_told; i++)
+		assert_int_equal(told[i].code, 0);
+	n_told = 0;
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_FILTER_MASK), 0);
+	assert_int_equal(n_told, 4096);
+	for (i = 0; i < n_told; i++)
+		assert_int_equal(told[i].code, i == 0x123 ? 0 : 1);
+
+	adapter.features = ~VIRTIO_NET_F_CTRL_VLAN;
+	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_FILTER_MASK), -ENOTSUP);
+	assert_int_equal(n_bursts, 0);
+	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_STRIP_MASK), 0);
+	assert_int_equal(n_bursts, 1);
+}
+
+static void
+multicast_is_replayed(void **state)
+{
+	struct rte_ether_addr group = {{ 1, 0, 0x5e, 0, 0, 9 }};
+
+	adapter.features = ~VIRTIO_NET_F_CTRL_VLAN;
+	answer = -ENETDOWN;
+	assert_int_equal(vlease_set_mc_addr_list(&dev, &group, 1), 0);
+	answer = 0;
+	assert_int_equal(vlease_rxmode_replay(&dev), 0);
+	expect(0, 1, 0, "\0\0\0\0\1\0\0\0\1\0\x5e\0\0\11", 14);
+}
+
+static void
+mtu(void **state)
+{
+	const uint16_t overhead = RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	struct vlease_rxq q = { .buf_len = VLEASE_NET_HDR_SIZE + 1500 + overhead };
+	void *queues[] = { &q };
+
+	data.rx_queues = queues;
+	data.nb_rx_queues = 1;
+	assert_int_equal(vlease_mtu_set(&dev, 1500), 0);
+	assert_int_equal(vlease_mtu_set(&dev, 1501), -EINVAL);
+	data.scattered_rx = 1;
+	assert_int_equal(vlease_mtu_set(&dev, 9000), 0);
+}
+
+/* ---- RSS ---- */
+
+static const struct virtio_net_config offer = {
+	.rss_max_key_size = 40,
+	.rss_max_indirection_table_length = RTE_LE16(4),
+	.supported_hash_types = RTE_LE32(0x1ff),
+};
+
+static uint8_t key[VLEASE_RSS_KEY_SIZE] = { 1, 2, 3, [VLEASE_RSS_KEY_SIZE - 1] = 9 };
+
+static void
+configure_rss(uint64_t rss_hf, uint16_t nb_rx, uint16_t nb_tx)
+{
+	assert_int_equal(vlease_rss_probe(&adapter, &offer), 0);
+	data.nb_rx_queues = nb_rx;
+	data.nb_tx_queues = nb_tx;
+	data.dev_conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	data.dev_conf.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+		.rss_hf = rss_hf, .rss_key = key, .rss_key_len = sizeof(key),
+	};
+	assert_int_equal(vlease_rss_configure(&dev), 0);
+}
+
+/** Types, mask, queue for the rest, the table, transmit queues, key with its length. */
+static void
+rss_layout(void **state)
+{
+	static const uint8_t head[] = {
+		2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3, 0, sizeof(key),
+	};
+
+	configure_rss(RTE_ETH_RSS_NONFRAG_IPV4_TCP, 3, 1);
+	assert_int_equal(vlease_rss_apply(&dev), 0);
+	assert_int_equal(told[0].class, 4);
+	assert_int_equal(told[0].code, 1);
+	assert_int_equal(told[0].length, sizeof(head) + sizeof(key));
+	assert_memory_equal(told[0].data, head, sizeof(head));
+	assert_memory_equal(told[0].data + sizeof(head), key, sizeof(key));
+}
+
+static void
+without_hash_types_the_device_chooses(void **state)
+{
+	configure_rss(0, 3, 3);
+	assert_int_equal(vlease_rss_apply(&dev), 0);
+	expect(0, 4, 0, "\3\0", 2);
+	/* Unless it would choose queues that there are none of. */
+	configure_rss(0, 1, 3);
+	assert_int_equal(vlease_rss_apply(&dev), 0);
+	assert_int_equal(told[1].code, 1);
+	assert_memory_equal(told[1].data, "\xff\1\0\0\3\0\0\0\0\0\0\0\0\0\0\0\3\0", 18);
+	adapter.features = VIRTIO_NET_F_MQ;
+	assert_int_equal(vlease_rss_apply(&dev), 0);
+	expect(2, 4, 0, "\3\0", 2);
+	adapter.features = 0;
+	assert_int_equal(vlease_rss_apply(&dev), 0);
+	assert_int_equal(n_told, 3);
+}
+
+static void
+rss_changes(void **state)
+{
+	uint8_t got[VLEASE_RSS_KEY_SIZE] = { 0 };
+	struct rte_eth_rss_conf conf = { .rss_hf = RTE_ETH_RSS_IPV6_EX };
+	struct rte_eth_rss_reta_entry64 reta = { .mask = 2, .reta = { [1] = 2 } };
+
+	configure_rss(RTE_ETH_RSS_NONFRAG_IPV4_TCP, 3, 3);
+	assert_int_equal(vlease_rss_hash_update(&dev, &conf), 0);
+	assert_int_equal(told[0].data[0], 1 << 6);
+	assert_int_equal(vlease_reta_update(&dev, &reta, 4), 0);
+	assert_memory_equal(&told[1].data[8], "\0\0\2\0\2\0\0\0", 8);
+	reta = (struct rte_eth_rss_reta_entry64){ .mask = UINT64_MAX };
+	assert_int_equal(vlease_reta_query(&dev, &reta, 4), 0);
+	assert_int_equal(reta.reta[1], 2);
+	assert_int_equal(vlease_reta_query(&dev, &reta, 8), -EINVAL);
+
+	/* Refused, all stays as it was. */
+	answer = -EIO;
+	reta = (struct rte_eth_rss_reta_entry64){ .mask = 2 };
+	assert_int_equal(vlease_reta_update(&dev, &reta, 4), -EIO);
+	conf = (struct rte_eth_rss_conf){ .rss_key = got, .rss_key_len = sizeof(got) };
+	assert_int_equal(vlease_rss_hash_update(&dev, &conf), -EIO);
+	assert_int_equal(vlease_rss_hash_conf_get(&dev, &conf), 0);
+	assert_memory_equal(got, key, sizeof(key));
+	assert_int_equal(conf.rss_hf, RTE_ETH_RSS_IPV6_EX);
+	assert_int_equal(adapter.rss.reta[1], 2);
+	conf.rss_key_len = 39;
+	assert_int_equal(vlease_rss_hash_update(&dev, &conf), -EINVAL);
+
+	/* A new number of queues makes a new table; the same one keeps the application's. */
+	answer = 0;
+	configure_rss(RTE_ETH_RSS_NONFRAG_IPV4_TCP, 3, 3);
+	assert_int_equal(adapter.rss.reta[1], 2);
+	configure_rss(RTE_ETH_RSS_NONFRAG_IPV4_TCP, 2, 2);
+	assert_int_equal(adapter.rss.reta[1], 1);
+}
+
+static void
+odd_rss_offers(void **state)
+{
+	struct virtio_net_config config = offer;
+
+	config.rss_max_indirection_table_length = RTE_LE16(UINT16_MAX);
+	assert_int_equal(vlease_rss_probe(&adapter, &config), 0);
+	assert_int_equal(adapter.rss.reta_size, VLEASE_MAX_RETA_SIZE);
+	config.rss_max_indirection_table_length = RTE_LE16(100);
+	assert_int_equal(vlease_rss_probe(&adapter, &config), 0);
+	assert_int_equal(adapter.rss.reta_size, 64);
+	config.rss_max_indirection_table_length = 0;
+	assert_int_equal(vlease_rss_probe(&adapter, &config), -ENOTSUP);
+	config = offer;
+	config.rss_max_key_size = 39;
+	assert_int_equal(vlease_rss_probe(&adapter, &config), -ENOTSUP);
+}
+
+/* ---- Negotiation ---- */
+
+static void
+features_follow_offloads(void **state)
+{
+	const uint64_t large = VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6;
+
+	assert_int_equal(vlease_features_choose(UINT64_MAX, 0, 0) & large, 0);
+	assert_int_equal(vlease_features_choose(UINT64_MAX, 0, 0) & VIRTIO_NET_F_GUEST_CSUM, 0);
+	assert_int_equal(vlease_features_choose(UINT64_MAX, RTE_ETH_RX_OFFLOAD_TCP_LRO, 0) & large,
+			 large);
+	assert_int_equal(vlease_features_choose(0, UINT64_MAX, UINT64_MAX), 0);
+	/* Not known to the driver, not taken. */
+	assert_int_equal(vlease_features_choose(UINT64_MAX, UINT64_MAX, UINT64_MAX) &
+			 RTE_BIT64(50), 0);
+	assert_int_equal(vlease_features_usable(VIRTIO_NET_F_MQ | VIRTIO_NET_F_MTU),
+			 VIRTIO_NET_F_MTU);
+	assert_true(vlease_rx_capabilities(VIRTIO_NET_F_CTRL_VLAN) &
+		    RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
+	assert_false(vlease_rx_capabilities(~VIRTIO_NET_F_CTRL_VLAN) &
+		     RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(modes, setup),
+		cmocka_unit_test_setup(addresses, setup),
+		cmocka_unit_test_setup(own_address, setup),
+		cmocka_unit_test_setup(full_tables_fit, setup),
+		cmocka_unit_test_setup(vlans, setup),
+		cmocka_unit_test_setup(multicast_is_replayed, setup),
+		cmocka_unit_test_setup(mtu, setup),
+		cmocka_unit_test_setup(rss_layout, setup),
+		cmocka_unit_test_setup(without_hash_types_the_device_chooses, setup),
+		cmocka_unit_test_setup(rss_changes, setup),
+		cmocka_unit_test_setup(odd_rss_offers, setup),
+		cmocka_unit_test_setup(features_follow_offloads, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
