@@ -218,6 +218,10 @@ class Host:
                            (counter.split("=") for counter in counters)}
         return stats
 
+    def send(self, tap, flows):
+        """Send a UDP datagram of each of so many flows into the guest's end of a tap."""
+        self.ask(f"send {tap} {flows}")
+
     def monitor(self, command):
         return "\n".join(self.ask(f"monitor {command}"))
 
@@ -302,8 +306,21 @@ class Telemetry:
         self._socket.send(command.encode())
         return json.loads(self._socket.recv(self.info["max_output_len"]))[command.split(",")[0]]
 
+    def queue_packets(self, port):
+        """{"rx": [packets of queue 0, ...], "tx": [...]}, by the device's counters."""
+        return queue_packets(self.ask(f"/ethdev/xstats,{port}"))
+
     def close(self):
         self._socket.close()
+
+
+def queue_packets(xstats):
+    packets = {"rx": {}, "tx": {}}
+    for name, value in xstats.items():
+        # net_virtio says rx_q0_good_packets, ethdev itself rx_q0_packets.
+        if match := re.fullmatch(r"([rt]x)_q(\d+)_(good_)?packets", name):
+            packets[match[1]][int(match[2])] = value
+    return {way: [counts[queue] for queue in sorted(counts)] for way, counts in packets.items()}
 
 
 # Programs
@@ -472,13 +489,7 @@ class Testpmd(Program):
 
     def queue_packets(self, port):
         """{"rx": [packets of queue 0, ...], "tx": [...]}, by the device's counters."""
-        packets = {"rx": {}, "tx": {}}
-        for name, value in self.xstats(port).items():
-            # net_virtio says rx_q0_good_packets, ethdev itself rx_q0_packets.
-            if match := re.fullmatch(r"([rt]x)_q(\d+)_(good_)?packets", name):
-                packets[match[1]][int(match[2])] = value
-        return {way: [counts[queue] for queue in sorted(counts)]
-                for way, counts in packets.items()}
+        return queue_packets(self.xstats(port))
 
     def fwd_stats(self):
         """What this process itself forwarded: {port: {"RX-packets": n, ...}}."""

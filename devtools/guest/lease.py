@@ -28,10 +28,13 @@ def bind_ports():
 
 
 def polling_threads(pid):
+    """EAL's workers or, where there are none, the main thread."""
+    workers = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/comm") as comm:
             if comm.read().startswith("rte-worker"):
-                yield thread
+                workers.append(thread)
+    return workers or [str(pid)]
 
 
 def pace(pid):

@@ -27,6 +27,12 @@ request_result() { echo "$1" >>"$build_dir/results"; }
 request_exit_status() { echo "$1" >"$run/exit-status"; }
 request_tap_stats() { tap_statistics; }
 
+request_send() {
+	local words
+	read -ra words <<<"$1"
+	send_flows "${words[@]}"
+}
+
 # The device with the shared doorbell page has no wire, on purpose.
 request_qemu_errors() { grep -v 'hub 1 is not connected' "$run/qemu.stderr" || true; }
 request_monitor() { monitor "$1"; }

@@ -51,3 +51,14 @@ start_back_end() {
 		kill -0 $! 2>/dev/null || die "the back end ended: $(tail -n 5 "$run/back-end.log")"
 	done
 }
+
+# send_flows TAP COUNT: that many UDP datagrams, a flow each, into the guest's end of the tap.
+send_flows() {
+	local flow
+	ip address replace 192.0.2.1/24 dev "$1"
+	ip neighbour replace 192.0.2.2 lladdr 02:00:00:00:00:ff dev "$1" nud permanent
+	for ((flow = 0; flow < $2; flow++)); do
+		echo "flow $flow" >"/dev/udp/192.0.2.2/$((1024 + flow))"
+	done
+	ip address flush dev "$1"
+}
