@@ -42,6 +42,18 @@ test_main() {
 	((failed == 0))
 }
 
+# `lab long`: what takes too long for `lab test`.
+long_main() {
+	local names
+	mapfile -t names < <(scenario_names long)
+	stress=${stress:-3600} summary_due=yes
+	start_lab
+	set_up
+	run_scenarios "${kernel:-6.12}" "$machine" "${names[@]}"
+	print_summary
+	((failed == 0))
+}
+
 print_summary() {
 	summary_due=
 	echo "$passed passed, $failed failed$( ((skipped == 0)) || echo ", $skipped skipped")"
