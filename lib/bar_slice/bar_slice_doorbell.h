@@ -53,6 +53,21 @@ bar_slice_ring_doorbell(volatile uint16_t *doorbell, uint16_t value)
 	bar_slice_store_fence();
 }
 
+/**
+ * Ring a 32-bit doorbell, of a queue with VIRTIO_F_NOTIFICATION_DATA: its index in the lower half,
+ * in the upper one how far the driver has got; VIRTIO 1.2, 2.9 and 4.1.5.2.
+ */
+static inline void
+bar_slice_ring_doorbell_data(volatile uint32_t *doorbell, uint32_t value)
+{
+	bar_slice_store_fence();
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value = __builtin_bswap32(value);
+#endif
+	*doorbell = value;
+	bar_slice_store_fence();
+}
+
 #ifdef __cplusplus
 }
 #endif

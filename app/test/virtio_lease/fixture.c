@@ -316,7 +316,8 @@ ring_bytes(uint16_t size)
 }
 
 static void
-make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempool *mempool)
+make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempool *mempool,
+	    uint64_t features, uint64_t offloads)
 {
 	*config = (struct vlease_queue_config){
 		.ring = rte_malloc("ring", ring_bytes(size), 4096),
@@ -324,7 +325,8 @@ make_config(struct vlease_queue_config *config, uint16_t size, struct rte_mempoo
 		.size = size,
 		.vq_index = VQ_INDEX,
 		.port_id = PORT_ID,
-		.features = mode->features,
+		.features = mode->features | features,
+		.offloads = offloads,
 	};
 	assert_non_null(config->ring);
 	config->ring_iova = (uintptr_t)config->ring;
@@ -341,37 +343,44 @@ attach_device(struct software_device *dev, const struct vlease_queue_config *con
 	else
 		software_device_init(dev, config->ring, config->size);
 	dev->in_order = vlease_is_in_order(config);
+	dev->event_idx = vlease_has_event_idx(config);
 }
 
 void
-make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable)
+make_rx_with(struct rx *rx, uint16_t size, const struct pool *pool, uint64_t features,
+	     uint64_t offloads)
 {
-	make_config(&rx->config, size, pool->mempool);
+	make_config(&rx->config, size, pool->mempool, features, offloads);
 	rx->q = rte_zmalloc("rxq", vlease_rxq_bytes(size), RTE_CACHE_LINE_SIZE);
 	assert_non_null(rx->q);
 	assert_int_equal(vlease_rxq_init(rx->q, &rx->config), 0);
 	attach_device(&rx->device, &rx->config);
 	vlease_set_doorbell(SLOT, &rx->device.doorbell);
-	rx->burst = vlease_rx_burst(mode->features | (mergeable ? VIRTIO_NET_F_MRG_RXBUF : 0), 0);
+	rx->burst = vlease_rx_burst(rx->config.features, offloads);
 }
 
 void
-make_tx(struct tx *tx, uint16_t size)
+make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable)
 {
-	make_tx_offload(tx, size, 0);
+	make_rx_with(rx, size, pool, mergeable ? VIRTIO_NET_F_MRG_RXBUF : 0, 0);
 }
 
 void
-make_tx_offload(struct tx *tx, uint16_t size, uint64_t offloads)
+make_tx_with(struct tx *tx, uint16_t size, uint64_t features, uint64_t offloads)
 {
-	make_config(&tx->config, size, NULL);
-	tx->config.offloads = offloads;
+	make_config(&tx->config, size, NULL, features, offloads);
 	tx->q = rte_zmalloc("txq", vlease_txq_bytes(size), RTE_CACHE_LINE_SIZE);
 	assert_non_null(tx->q);
 	assert_int_equal(vlease_txq_init(tx->q, &tx->config), 0);
 	attach_device(&tx->device, &tx->config);
 	vlease_set_doorbell(SLOT, &tx->device.doorbell);
-	tx->burst = vlease_tx_burst(mode->features, offloads);
+	tx->burst = vlease_tx_burst(tx->config.features, offloads);
+}
+
+void
+make_tx(struct tx *tx, uint16_t size)
+{
+	make_tx_with(tx, size, 0, 0);
 }
 
 int

@@ -98,8 +98,10 @@ size_t ring_bytes(uint16_t size);
 /** A queue with a doorbell. Its teardown reclaims what it still holds. */
 void make_rx(struct rx *rx, uint16_t size, const struct pool *pool, bool mergeable);
 void make_tx(struct tx *tx, uint16_t size);
-/** The same with RTE_ETH_TX_OFFLOAD_*. */
-void make_tx_offload(struct tx *tx, uint16_t size, uint64_t offloads);
+/** The same, with features beyond those of the mode, and with offloads. */
+void make_rx_with(struct rx *rx, uint16_t size, const struct pool *pool, uint64_t features,
+		  uint64_t offloads);
+void make_tx_with(struct tx *tx, uint16_t size, uint64_t features, uint64_t offloads);
 /** Device and queue start again, as after VIRTIO_F_RING_RESET. Returns what was reclaimed. */
 int reset_rx(struct rx *rx);
 int reset_tx(struct tx *tx);

@@ -14,7 +14,7 @@ software_device_init(struct software_device *dev, void *ring, uint16_t size)
 	dev->used = RTE_PTR_ADD(ring, vlease_used_offset(size));
 	dev->size = size;
 	dev->mask = size - 1;
-	dev->doorbell = SOFTWARE_DEVICE_SILENT;
+	dev->doorbell_data = UINT32_MAX;
 }
 
 void
@@ -23,20 +23,43 @@ software_device_init_packed(struct software_device *dev, void *ring, uint16_t si
 	memset(dev, 0, sizeof(*dev));
 	dev->packed_desc = ring;
 	dev->event = RTE_PTR_ADD(ring, vlease_packed_device_offset(size));
+	dev->driver_event = RTE_PTR_ADD(ring, vlease_packed_driver_offset(size));
 	dev->size = size;
 	dev->mask = size - 1;
-	dev->doorbell = SOFTWARE_DEVICE_SILENT;
+	dev->doorbell_data = UINT32_MAX;
 }
 
 bool
 software_device_rung(struct software_device *dev)
 {
-	if (dev->doorbell == SOFTWARE_DEVICE_SILENT)
+	uint32_t value = rte_le_to_cpu_32(dev->doorbell_data);
+
+	if ((uint16_t)value == SOFTWARE_DEVICE_SILENT)
 		return false;
-	dev->rung_with = rte_le_to_cpu_16(dev->doorbell);
-	dev->doorbell = SOFTWARE_DEVICE_SILENT;
+	dev->rung_with = (uint16_t)value;
+	dev->rung_data = value >> 16;
+	dev->doorbell_data = UINT32_MAX;
 	dev->rung++;
 	return true;
+}
+
+static uint16_t
+avail_idx(const struct software_device *dev)
+{
+	return rte_le_to_cpu_16(__atomic_load_n(&dev->avail->idx, __ATOMIC_ACQUIRE));
+}
+
+void
+software_device_want(struct software_device *dev, uint16_t index)
+{
+	rte_le16_t *avail_event = (rte_le16_t *)&dev->used->ring[dev->size];
+	uint32_t wrap = index / dev->size % 2 == 0;
+
+	if (dev->event == NULL)
+		*avail_event = rte_cpu_to_le_16(index);
+	else
+		dev->event->word = rte_cpu_to_le_32(index % dev->size | wrap << 15 |
+						    VLEASE_PACKED_EVENT_DESC << 16);
 }
 
 void
@@ -44,17 +67,32 @@ software_device_suppress(struct software_device *dev, bool suppress)
 {
 	if (dev->event != NULL)
 		dev->event->flags = suppress ? RTE_LE16(VLEASE_PACKED_EVENT_DISABLE) : 0;
+	else if (dev->event_idx)
+		software_device_want(dev, suppress ? avail_idx(dev) - 1 : avail_idx(dev));
 	else
 		dev->used->flags = suppress ? RTE_LE16(VLEASE_USED_NO_NOTIFY) : 0;
 }
 
-/* ---- Available buffers ---- */
-
-static uint16_t
-avail_idx(const struct software_device *dev)
+bool
+software_device_interrupts(struct software_device *dev)
 {
-	return rte_le_to_cpu_16(__atomic_load_n(&dev->avail->idx, __ATOMIC_ACQUIRE));
+	const uint16_t before = dev->interrupted;
+	uint16_t i;
+
+	dev->interrupted = dev->used_idx;
+	if (before == dev->used_idx)
+		return false;
+	if (dev->event != NULL)
+		return dev->driver_event->flags != RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
+	if (!dev->event_idx)
+		return !(dev->avail->flags & RTE_LE16(VLEASE_AVAIL_NO_INTERRUPT));
+	for (i = before; i != dev->used_idx; i++)
+		if (dev->avail->ring[dev->size] == rte_cpu_to_le_16(i))
+			return true;
+	return false;
 }
+
+/* ---- Available buffers ---- */
 
 /** Whether the driver has made the descriptor at an index of a packed ring available. */
 static bool

@@ -39,12 +39,14 @@ struct software_device {
 	struct vlease_avail *avail;
 	struct vlease_used *used;
 	struct vlease_packed_event *event; /**< not NULL: the ring is packed */
+	const struct vlease_packed_event *driver_event; /**< packed: the driver's */
 	uint16_t size;
 	uint16_t mask;
 	uint16_t avail_cons;	/**< avail entries taken; packed: descriptors */
 	uint16_t used_idx;	/**< used entries written, shown or not; packed: descriptors */
 	/** Buffers are completed in order, batches now and then with one used entry for all. */
 	bool in_order;
+	bool event_idx;		/**< VIRTIO_F_EVENT_IDX is negotiated */
 	/**
 	 * Not 0: buffers are taken and completed in an order drawn with this seed, which changes
 	 * with every draw. In order, it is drawn which buffers make a batch.
@@ -61,14 +63,19 @@ struct software_device {
 	uint16_t n_hidden;	/**< packed: used descriptors without their flags yet */
 	uint16_t hidden[SOFTWARE_DEVICE_HOLDS];
 
-	volatile uint16_t doorbell __rte_cache_aligned; /**< give its address to the driver */
+	union {
+		volatile uint16_t doorbell;	/**< give its address to the driver */
+		volatile uint32_t doorbell_data; /**< the same with VIRTIO_F_NOTIFICATION_DATA */
+	} __rte_cache_aligned;
 	uint64_t rung;		/**< software_device_rung() calls that found it rung */
 	uint16_t rung_with;	/**< the value written last */
+	uint16_t rung_data;	/**< and its upper half; without notification data all ones */
+	uint16_t interrupted;	/**< used_idx at the last software_device_interrupts() */
 };
 
 /**
  * Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. Then offset,
- * header, in_order and shuffle may be set: all are zero.
+ * header, in_order, event_idx and shuffle may be set: all are zero.
  */
 void software_device_init(struct software_device *dev, void *ring, uint16_t size);
 
@@ -78,8 +85,17 @@ void software_device_init_packed(struct software_device *dev, void *ring, uint16
 /** Whether the driver has rung since the last call. */
 bool software_device_rung(struct software_device *dev);
 
-/** Ask for no doorbells, or for doorbells again (VIRTIO 1.2, 2.7.10, 2.8.10). */
+/**
+ * Ask for no doorbells, or for doorbells again (VIRTIO 1.2, 2.7.10, 2.8.10). A split ring with
+ * event_idx: for none until the avail index has gone round, or for one at its next change.
+ */
 void software_device_suppress(struct software_device *dev, bool suppress);
+
+/** With event_idx: ask for a doorbell for the avail entry, or packed descriptor, of this index. */
+void software_device_want(struct software_device *dev, uint16_t index);
+
+/** Whether the driver wants an interrupt for what was used and shown since the last call. */
+bool software_device_interrupts(struct software_device *dev);
 
 /** Buffers that the driver has made available and the device has not completed. */
 unsigned int software_device_available(const struct software_device *dev);

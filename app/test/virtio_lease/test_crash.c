@@ -408,7 +408,7 @@ tx_offloads(struct trial *t)
 
 	tx_mixed(t);
 	free_tx(&t->tx);
-	make_tx_offload(&t->tx, SIZE, VLEASE_TX_OFFLOADS);
+	make_tx_with(&t->tx, SIZE, 0, VLEASE_TX_OFFLOADS);
 	for (i = 0; i < t->n_to_send; i++) {
 		t->to_send[i]->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
 		t->to_send[i]->l2_len = RTE_ETHER_HDR_LEN;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ethdev.h>
 #include <rte_malloc.h>
 
 #include "fixture.h"
@@ -335,20 +336,41 @@ no_doorbell_no_burst(void **state)
 	free_pool(&pool);
 }
 
+/** With which features doorbells are tried. */
+static const uint64_t doorbell_features[] = {
+	0,
+	VIRTIO_F_EVENT_IDX,
+	VIRTIO_F_NOTIFICATION_DATA,
+	VIRTIO_F_EVENT_IDX | VIRTIO_F_NOTIFICATION_DATA,
+};
+
+/** What a doorbell says when so many descriptors have been made available. */
+static uint16_t
+doorbell_data(const struct rx *rx, uint32_t posted)
+{
+	const uint32_t size = rx->config.size;
+
+	if (!vlease_has_notification_data(&rx->config))
+		return UINT16_MAX;
+	return mode->packed ? posted % size + (posted / size % 2 ? 0 : 32768) : posted;
+}
+
 static void
-doorbell_is_rung_once_a_refill(void **state)
+doorbell_once_a_refill(uint64_t features)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
 	struct rte_mbuf *m[BURST];
 	struct rx rx;
 	int i, round;
 
-	make_rx(&rx, 256, &pool, true);
+	make_rx_with(&rx, 256, &pool, features, 0);
 	start(&rx);
 	assert_true(software_device_rung(&rx.device));
 	assert_int_equal(rx.device.rung_with, VQ_INDEX);
+	assert_int_equal(rx.device.rung_data, doorbell_data(&rx, 256));
 	assert_int_equal(rx.q->stats.doorbells, 1);
 	for (round = 0; round < 20; round++) {
+		software_device_suppress(&rx.device, false);
 		for (i = 0; i < BURST; i++)
 			deliver(&rx, 60, i);
 		/* No refill below the threshold, so no doorbell. */
@@ -357,6 +379,9 @@ doorbell_is_rung_once_a_refill(void **state)
 		rte_pktmbuf_free_bulk(m, BURST - 1);
 		assert_int_equal(rx.burst(rx.q, m, BURST), 1);
 		assert_true(software_device_rung(&rx.device));
+		assert_int_equal(rx.device.rung_with, VQ_INDEX);
+		assert_int_equal(rx.device.rung_data,
+				 doorbell_data(&rx, 256 + (round + 1) * BURST));
 		rte_pktmbuf_free(m[0]);
 	}
 	assert_int_equal(rx.q->stats.doorbells, 21);
@@ -374,22 +399,184 @@ doorbell_is_rung_once_a_refill(void **state)
 	free_pool(&pool);
 }
 
+static void
+doorbell_is_rung_once_a_refill(void **state)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(doorbell_features); i++)
+		doorbell_once_a_refill(doorbell_features[i]);
+}
+
+/** The device names one buffer: the doorbell comes with the refill that posts it, and only then. */
+static void
+doorbell_comes_at_the_event(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	uint32_t posted, event, old, round;
+	struct rte_mbuf *m[BURST];
+	uint64_t suppressed;
+	struct rx rx;
+	int i;
+
+	make_rx_with(&rx, 64, &pool, VIRTIO_F_EVENT_IDX, 0);
+	rx.q->free_thresh = BURST / 2;
+	start(&rx);
+	assert_true(software_device_rung(&rx.device));
+	posted = 64;
+	/* Past the wrap of the 16-bit index. */
+	for (round = 0; posted < 2 * 65536 + 300; round++) {
+		old = posted;
+		event = old + draw_below(2 * BURST) - draw_below(BURST / 2);
+		software_device_want(&rx.device, event);
+		suppressed = rx.q->stats.suppressed;
+		for (i = 0; i < BURST; i++)
+			deliver(&rx, 60, i);
+		assert_int_equal(rx.burst(rx.q, m, BURST), BURST);
+		rte_pktmbuf_free_bulk(m, BURST);
+		posted += BURST;
+		assert_int_equal(software_device_rung(&rx.device),
+				 event >= old && event < posted);
+		assert_int_equal(rx.q->stats.suppressed - suppressed,
+				 event < old || event >= posted);
+	}
+	assert_int_equal(rx.q->stats.doorbells + rx.q->stats.suppressed, 1 + round);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+/** By the definition: whether one of the entries made in between is the one. */
+static void
+event_arithmetic_is_the_specification_s(void **state)
+{
+	const uint16_t olds[] = { 0, 32767, 65500 };
+	uint32_t event, n, i, size, now;
+
+	for (i = 0; i < RTE_DIM(olds); i++)
+		for (n = 0; n <= VLEASE_MAX_QUEUE_SIZE; n = 3 * n + 1)
+			for (event = 0; event < 65536; event += 5)
+				assert_int_equal(vlease_event_passed(event, olds[i], olds[i] + n),
+						 (uint16_t)(event - olds[i]) < n);
+	for (size = 1; size <= VLEASE_MAX_QUEUE_SIZE; size *= 2) {
+		for (now = size; now < 65536; now += 1 + now / 3) {
+			/* Every place of this lap up to now, and of the lap before. */
+			for (n = now - now % size - size; n <= now; n += 1 + size / 16) {
+				uint16_t place = n % size + (n / size % 2 ? 0 : 32768);
+
+				assert_int_equal(vlease_packed_place(n, size), place);
+				assert_int_equal(vlease_packed_index(place, now, size), n);
+			}
+		}
+	}
+}
+
+/** Interrupts come when asked for, and else do not, for as long as the queue runs. */
+static void
+interrupts(uint64_t features)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	struct rte_mbuf *m[BURST];
+	uint32_t round;
+	struct rx rx;
+	uint16_t n;
+
+	make_rx_with(&rx, 64, &pool, features, 0);
+	start(&rx);
+	for (round = 0; round < 5000; round++) {
+		for (n = 0; n < BURST; n++) {
+			deliver(&rx, 60, n);
+			assert_false(software_device_interrupts(&rx.device));
+		}
+		assert_int_equal(rx.burst(rx.q, m, BURST), BURST);
+		rte_pktmbuf_free_bulk(m, BURST);
+		if (round % 2100 != 0) /* beyond what a 16-bit index can tell apart */
+			continue;
+		assert_false(vlease_rxq_interrupt(rx.q, true));
+		assert_false(software_device_interrupts(&rx.device));
+		deliver(&rx, 60, 1);
+		assert_true(software_device_interrupts(&rx.device));
+		vlease_rxq_interrupt(rx.q, false);
+		/* For this one there is none any more, and whoever wants to sleep is told. */
+		deliver(&rx, 60, 2);
+		assert_false(software_device_interrupts(&rx.device));
+		assert_true(vlease_rxq_interrupt(rx.q, true));
+		assert_false(vlease_rxq_interrupt(rx.q, false));
+		assert_int_equal(rx.burst(rx.q, m, BURST), 2);
+		rte_pktmbuf_free_bulk(m, 2);
+	}
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+interrupts_come_when_asked_for(void **state)
+{
+	interrupts(0);
+	interrupts(VIRTIO_F_EVENT_IDX);
+}
+
+static void
+used_buffers_are_counted(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 128, 0, 512);
+	struct rte_mbuf *m[BURST];
+	unsigned int round, n, i;
+	int want;
+	struct rx rx;
+
+	make_rx(&rx, 64, &pool, false);
+	rx.q->free_thresh = 1;
+	assert_int_equal(vlease_rx_queue_count(rx.q), 0);
+	assert_int_equal(vlease_rx_descriptor_status(rx.q, 0), RTE_ETH_RX_DESC_UNAVAIL);
+	start(&rx);
+	for (round = 0; round < 100; round++) {
+		for (n = 0; n < round % 64; n++)
+			deliver(&rx, 60, n);
+		assert_int_equal(vlease_rx_queue_count(rx.q), n);
+		for (i = 0; i < 64; i++) {
+			want = i < n ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
+			assert_int_equal(vlease_rx_descriptor_status(rx.q, i), want);
+		}
+		assert_int_equal(vlease_rx_descriptor_status(rx.q, 64), -EINVAL);
+		while ((i = rx.burst(rx.q, m, BURST)) > 0) {
+			rte_pktmbuf_free_bulk(m, i);
+			n -= i;
+			assert_int_equal(vlease_rx_queue_count(rx.q), n);
+		}
+	}
+	rx.q->free_thresh = 64;
+	for (n = 64; n > 40; n--) {
+		deliver(&rx, 60, n);
+		expect(&rx, 60, n);
+	}
+	assert_int_equal(vlease_rx_descriptor_status(rx.q, 39), RTE_ETH_RX_DESC_AVAIL);
+	assert_int_equal(vlease_rx_descriptor_status(rx.q, 40), RTE_ETH_RX_DESC_UNAVAIL);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
 /** A device may have stopped its source and wait for a doorbell (tried: QEMU after a reset). */
 static void
 first_doorbell_is_rung_in_any_case(void **state)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	unsigned int i;
 	struct rx rx;
 
-	make_rx(&rx, 64, &pool, true);
-	software_device_suppress(&rx.device, true);
-	start(&rx);
-	assert_true(software_device_rung(&rx.device));
-	assert_int_equal(reset_rx(&rx), 64);
-	software_device_suppress(&rx.device, true);
-	start(&rx);
-	assert_true(software_device_rung(&rx.device));
-	free_rx(&rx);
+	for (i = 0; i < RTE_DIM(doorbell_features); i++) {
+		make_rx_with(&rx, 64, &pool, doorbell_features[i], 0);
+		software_device_suppress(&rx.device, true);
+		start(&rx);
+		assert_true(software_device_rung(&rx.device));
+		assert_int_equal(reset_rx(&rx), 64);
+		software_device_suppress(&rx.device, true);
+		start(&rx);
+		assert_true(software_device_rung(&rx.device));
+		free_rx(&rx);
+	}
 	assert_conserved(&pool);
 	free_pool(&pool);
 }
@@ -527,6 +714,10 @@ main(int argc, char **argv)
 		cmocka_unit_test(queue_survives_an_empty_pool),
 		cmocka_unit_test(no_doorbell_no_burst),
 		cmocka_unit_test(doorbell_is_rung_once_a_refill),
+		cmocka_unit_test(doorbell_comes_at_the_event),
+		cmocka_unit_test(event_arithmetic_is_the_specification_s),
+		cmocka_unit_test(interrupts_come_when_asked_for),
+		cmocka_unit_test(used_buffers_are_counted),
 		cmocka_unit_test(first_doorbell_is_rung_in_any_case),
 		cmocka_unit_test(pinned_buffers_are_received_into),
 		cmocka_unit_test(batch_has_one_used_entry),

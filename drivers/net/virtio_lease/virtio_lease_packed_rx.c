@@ -139,9 +139,22 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 }
 
 static inline int
-rx_wants_doorbell(const struct vlease_rxq *q)
+rx_wants_doorbell(const struct vlease_rxq *q, uint16_t old)
 {
-	return vlease_packed_wants_doorbell(q->device_event);
+	return vlease_packed_wants_doorbell(q->device_event, q->size, old, q->free_head,
+					    q->event_idx);
+}
+
+static inline uint16_t
+rx_place(const struct vlease_rxq *q)
+{
+	return vlease_packed_place(q->free_head, q->size);
+}
+
+/** Interrupts are off by a flag. */
+static inline void
+rx_keep_quiet(struct vlease_rxq *q __rte_unused)
+{
 }
 
 uint16_t

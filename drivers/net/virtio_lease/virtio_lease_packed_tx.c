@@ -192,10 +192,23 @@ tx_show(struct vlease_txq *q, struct tx_burst burst)
 	vlease_packed_show(first, vlease_packed_load(first) ^ VLEASE_PACKED_WORD_TURN);
 }
 
-static inline int
-tx_wants_doorbell(const struct vlease_txq *q)
+static inline uint16_t
+tx_shown(const struct vlease_txq *q)
 {
-	return vlease_packed_wants_doorbell(q->device_event);
+	return q->free_head;
+}
+
+static inline int
+tx_wants_doorbell(const struct vlease_txq *q, uint16_t old)
+{
+	return vlease_packed_wants_doorbell(q->device_event, q->size, old, q->free_head,
+					    q->event_idx);
+}
+
+static inline uint16_t
+tx_place(const struct vlease_txq *q)
+{
+	return vlease_packed_place(q->free_head, q->size);
 }
 
 unsigned int

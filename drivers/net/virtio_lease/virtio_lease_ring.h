@@ -11,8 +11,8 @@
  *
  * 1. Descriptors and avail entries are stored before the avail index that covers them (2.7.13.3).
  * 2. The used index is loaded before the used entries it covers (2.7.14).
- * 3. The avail index is stored before the device's suppression flag is loaded, or the device
- *    could go to sleep between the two unseen (2.7.13.4.1).
+ * 3. The avail index is stored before the device's suppression flag or avail_event is loaded, or
+ *    the device could go to sleep between the two unseen (2.7.13.4.1).
  *
  * Without VIRTIO_F_ORDER_PLATFORM (6.1) the device orders its accesses as a processor would, so
  * that processor fences are enough.
@@ -24,6 +24,7 @@
  *    alone.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,7 +55,7 @@ struct vlease_desc {
 	rte_le16_t next;
 };
 
-/** Written by the driver, 2.7.6. The used_event word behind the ring is not used. */
+/** Written by the driver, 2.7.6; behind the ring, used_event. */
 struct vlease_avail {
 	rte_le16_t flags;
 	rte_le16_t idx;
@@ -67,7 +68,7 @@ struct vlease_used_elem {
 	rte_le32_t len;
 };
 
-/** Written by the device, 2.7.8. The avail_event word behind the ring is not used. */
+/** Written by the device, 2.7.8; behind the ring, avail_event. */
 struct vlease_used {
 	rte_le16_t flags;
 	rte_le16_t idx;
@@ -172,13 +173,68 @@ vlease_write_used(const struct vlease_used *used, uint16_t slot, uint32_t id, ui
 	elem->len = rte_cpu_to_le_32(len);
 }
 
-/** Rule 3: does the device want a doorbell for what vlease_store_avail_idx() has shown it? */
+/** Whether the entry @p event is one of those from @p old up to, not including, @p now. */
 static inline int
-vlease_wants_doorbell(const struct vlease_used *used)
+vlease_event_passed(uint16_t event, uint16_t old, uint16_t now)
+{
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
+}
+
+/** VIRTIO_F_EVENT_IDX: the device wants an interrupt for this used entry made; 2.7.7. */
+static inline void
+vlease_store_used_event(struct vlease_avail *avail, uint16_t size, uint16_t event)
+{
+	__atomic_store_n(&avail->ring[size], rte_cpu_to_le_16(event), __ATOMIC_RELAXED);
+}
+
+static inline uint16_t
+vlease_load_used_event(const struct vlease_avail *avail, uint16_t size)
+{
+	return rte_le_to_cpu_16(__atomic_load_n(&avail->ring[size], __ATOMIC_RELAXED));
+}
+
+/** VIRTIO_F_EVENT_IDX: the avail entry for which the device wants a doorbell; 2.7.8. */
+static inline uint16_t
+vlease_load_avail_event(const struct vlease_used *used, uint16_t size)
+{
+	const rte_le16_t *event = (const rte_le16_t *)&used->ring[size];
+
+	return rte_le_to_cpu_16(__atomic_load_n(event, __ATOMIC_RELAXED));
+}
+
+/**
+ * Rule 3: does the device want a doorbell for what vlease_store_avail_idx() has shown it?
+ *
+ * @param old
+ *   Avail index when this was asked last; 0 after a reset.
+ * @param now
+ *   Avail index that the device has been shown.
+ * @param event_idx
+ *   Whether VIRTIO_F_EVENT_IDX was negotiated.
+ */
+static inline int
+vlease_wants_doorbell(const struct vlease_used *used, uint16_t size, uint16_t old, uint16_t now,
+		      bool event_idx)
 {
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (event_idx)
+		return vlease_event_passed(vlease_load_avail_event(used, size), old, now);
 	return !(__atomic_load_n(&used->flags, __ATOMIC_RELAXED) &
 		 RTE_LE16(VLEASE_USED_NO_NOTIFY));
+}
+
+/**
+ * Ring the doorbell of a queue. With VIRTIO_F_NOTIFICATION_DATA (@p data) it says as well where
+ * the next entry will be made available (2.9): the avail index, or vlease_packed_place().
+ */
+static inline void
+vlease_ring_doorbell(volatile uint16_t *doorbell, uint16_t vq_index, uint16_t next, bool data)
+{
+	if (data)
+		bar_slice_ring_doorbell_data((volatile uint32_t *)doorbell,
+					     vq_index | (uint32_t)next << 16);
+	else
+		bar_slice_ring_doorbell(doorbell, vq_index);
 }
 
 /**

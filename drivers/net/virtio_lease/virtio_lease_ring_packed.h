@@ -45,13 +45,19 @@ struct vlease_packed_desc {
 	};
 };
 
-/** Event suppression, 2.8.14. Without VIRTIO_F_EVENT_IDX it is on or off. */
+/** Event suppression, 2.8.14: on, off, or with VIRTIO_F_EVENT_IDX off but for one descriptor. */
 struct vlease_packed_event {
-	rte_le16_t place;
-	rte_le16_t flags;
+	union {
+		struct {
+			rte_le16_t place; /**< with the wrap counter in bit 15 */
+			rte_le16_t flags;
+		};
+		rte_le32_t word;
+	};
 };
 
 #define VLEASE_PACKED_EVENT_DISABLE 1
+#define VLEASE_PACKED_EVENT_DESC 2
 #define VLEASE_PACKED_EVENT_MASK 3
 
 /*
@@ -152,13 +158,37 @@ vlease_packed_is_used(uint64_t word, uint16_t index, uint16_t size)
 	return ((word ^ used) & VLEASE_PACKED_WORD_TURN) == 0;
 }
 
-/** Rule P3: does the device want a doorbell for what vlease_packed_show() has shown it? */
-static inline int
-vlease_packed_wants_doorbell(const struct vlease_packed_event *device)
+/** What driver and device call the place of an index: with the wrap counter in bit 15; 2.8.14. */
+static inline uint16_t
+vlease_packed_place(uint16_t index, uint16_t size)
 {
+	return (index & (size - 1)) | (index & size ? 0 : UINT16_C(1) << 15);
+}
+
+/** The index that is meant by a place, on the lap of @p now or the one before. */
+static inline uint16_t
+vlease_packed_index(uint16_t place, uint16_t now, uint16_t size)
+{
+	const uint16_t lap = now & ~(size - 1), last = place & INT16_MAX;
+
+	return (place ^ vlease_packed_place(now, size)) >> 15 ? lap - size + last : lap + last;
+}
+
+/** Rule P3: as vlease_wants_doorbell(), with indices of descriptors. */
+static inline int
+vlease_packed_wants_doorbell(const struct vlease_packed_event *device, uint16_t size, uint16_t old,
+			     uint16_t now, bool event_idx)
+{
+	uint32_t word;
+	uint16_t mode;
+
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return (__atomic_load_n(&device->flags, __ATOMIC_RELAXED) &
-		RTE_LE16(VLEASE_PACKED_EVENT_MASK)) != RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
+	word = rte_le_to_cpu_32(__atomic_load_n(&device->word, __ATOMIC_RELAXED));
+	mode = word >> 16 & VLEASE_PACKED_EVENT_MASK;
+	if (event_idx && mode == VLEASE_PACKED_EVENT_DESC)
+		return vlease_event_passed(vlease_packed_index((uint16_t)word, now, size), old,
+					   now);
+	return mode != VLEASE_PACKED_EVENT_DISABLE;
 }
 
 #endif /* VIRTIO_LEASE_RING_PACKED_H */

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_ethdev.h>
+
 #include "virtio_lease_rxtx.h"
 
 size_t
@@ -19,7 +21,7 @@ reset_split_ring(struct vlease_rxq *q)
 {
 	unsigned int i;
 
-	q->avail->flags = RTE_LE16(VLEASE_AVAIL_NO_INTERRUPT);
+	vlease_rxq_interrupt(q, false);
 	for (i = 0; i < q->size; i++) {
 		q->desc[i].len = rte_cpu_to_le_32(q->buf_len);
 		q->desc[i].flags = RTE_LE16(VLEASE_DESC_WRITE);
@@ -30,11 +32,9 @@ reset_split_ring(struct vlease_rxq *q)
 static void
 reset_packed_ring(struct vlease_rxq *q)
 {
-	struct vlease_packed_event *driver = RTE_PTR_ADD(q->packed_desc,
-							 vlease_packed_driver_offset(q->size));
 	unsigned int i;
 
-	driver->flags = RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
+	vlease_rxq_interrupt(q, false);
 	for (i = 0; i < q->size; i++)
 		q->free_ids[i] = i;
 }
@@ -44,6 +44,8 @@ vlease_rxq_reset(struct vlease_rxq *q)
 {
 	unsigned int i;
 
+	q->free_head = 0;
+	q->used_cons = 0;
 	memset(q->desc, 0, q->packed ? vlease_packed_ring_bytes(q->size) :
 	       vlease_ring_bytes(q->size));
 	if (q->packed)
@@ -52,8 +54,6 @@ vlease_rxq_reset(struct vlease_rxq *q)
 		reset_split_ring(q);
 	for (i = 0; i < q->size; i++)
 		q->slots[i] = VLEASE_SLOT_IDLE;
-	q->free_head = 0;
-	q->used_cons = 0;
 	q->rung = 0;
 	q->broken = VLEASE_INTACT;
 }
@@ -102,6 +102,8 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	}
 	q->packed = vlease_is_packed(c);
 	q->in_order = vlease_is_in_order(c);
+	q->event_idx = vlease_has_event_idx(c);
+	q->notification_data = vlease_has_notification_data(c);
 	q->pool = c->pool;
 	rte_mbuf_refcnt_set(&fresh, 1);
 	memcpy(&q->rearm, &fresh.rearm_data, sizeof(q->rearm));
@@ -120,6 +122,81 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	q->vq_index = c->vq_index;
 	vlease_rxq_reset(q);
 	return 0;
+}
+
+static uint16_t
+split_waiting(const struct vlease_rxq *q, uint16_t limit)
+{
+	uint16_t n = (uint16_t)(vlease_load_used_idx(q->used) - q->used_cons);
+
+	return RTE_MIN(n, limit);
+}
+
+/* In order, a used descriptor may stand for a batch: up to the one that it names (2.8.8). */
+static uint16_t
+packed_waiting(const struct vlease_rxq *q, uint16_t limit)
+{
+	uint16_t pos = q->used_cons, n = 0, covered = 1;
+	uint64_t word;
+
+	while (n < limit) {
+		word = vlease_packed_load(&q->packed_desc[pos & q->mask]);
+		if (!vlease_packed_is_used(word, pos, q->size))
+			break;
+		if (q->in_order)
+			covered = ((uint16_t)(vlease_packed_word_id(word) - pos) & q->mask) + 1;
+		n += covered;
+		pos += covered;
+	}
+	return RTE_MIN(n, limit);
+}
+
+/* How many used buffers wait for the next burst: all, or as many as the limit. */
+static uint16_t
+rx_waiting(const struct vlease_rxq *q, uint16_t limit)
+{
+	limit = RTE_MIN(limit, vlease_rxq_posted(q));
+	if (q->broken)
+		return 0;
+	return q->packed ? packed_waiting(q, limit) : split_waiting(q, limit);
+}
+
+bool
+vlease_rxq_interrupt(struct vlease_rxq *q, bool on)
+{
+	struct vlease_packed_event *driver;
+
+	if (q->packed) {
+		driver = RTE_PTR_ADD(q->packed_desc, vlease_packed_driver_offset(q->size));
+		driver->flags = on ? 0 : RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
+	} else if (q->event_idx) {
+		vlease_store_used_event(q->avail, q->size, on ? q->used_cons : q->used_cons - 1);
+	} else {
+		q->avail->flags = on ? 0 : RTE_LE16(VLEASE_AVAIL_NO_INTERRUPT);
+	}
+	/* Or a buffer could be used between the look and what the device sees of this. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return on && rx_waiting(q, 1) > 0;
+}
+
+int
+vlease_rx_queue_count(void *rx_queue)
+{
+	const struct vlease_rxq *q = rx_queue;
+
+	return rx_waiting(q, q->size);
+}
+
+int
+vlease_rx_descriptor_status(void *rx_queue, uint16_t offset)
+{
+	const struct vlease_rxq *q = rx_queue;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	if (offset >= vlease_rxq_posted(q))
+		return RTE_ETH_RX_DESC_UNAVAIL;
+	return offset < rx_waiting(q, offset + 1) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
 }
 
 vlease_burst_t

@@ -57,7 +57,14 @@ static uint32_t rx_used_len(const struct vlease_rxq *q, uint16_t pos);
 static void rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n,
 		    const bool in_order);
 
-static int rx_wants_doorbell(const struct vlease_rxq *q);
+/** Whether the device wants a doorbell for what it was shown since free_head was old. */
+static int rx_wants_doorbell(const struct vlease_rxq *q, uint16_t old);
+
+/** Where the next buffer will be posted, as a doorbell says it. */
+static uint16_t rx_place(const struct vlease_rxq *q);
+
+/** VIRTIO_F_EVENT_IDX: see to it that no interrupt comes that nobody has asked for. */
+static void rx_keep_quiet(struct vlease_rxq *q);
 
 /* ---- What they share ---- */
 
@@ -180,6 +187,7 @@ rx_post_scarce(struct vlease_rxq *q, uint16_t n, bool in_order)
 static __rte_always_inline void
 rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order)
 {
+	const uint16_t old = q->free_head;
 	uint16_t nfree = q->size - vlease_rxq_posted(q);
 	uint16_t n, left = nfree;
 
@@ -194,12 +202,14 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 	}
 	if (unlikely(left == nfree))
 		return;
+	if (q->event_idx)
+		rx_keep_quiet(q);
 	/*
 	 * A device that found a queue empty before its reset may have stopped its source, and
 	 * starts it again at a doorbell only (tried: QEMU), so the first is rung in any case.
 	 */
-	if (likely(rx_wants_doorbell(q)) || unlikely(!q->rung)) {
-		bar_slice_ring_doorbell(doorbell, q->vq_index);
+	if (likely(rx_wants_doorbell(q, old)) || unlikely(!q->rung)) {
+		vlease_ring_doorbell(doorbell, q->vq_index, rx_place(q), q->notification_data);
 		q->rung = 1;
 		q->stats.doorbells++;
 	} else {

@@ -69,8 +69,8 @@
  * the others are the offloads that a port may offer if the device has the features that it takes.
  */
 #define VLEASE_DATAPATH_FEATURES \
-	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | \
-	 VIRTIO_F_ORDER_PLATFORM)
+	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | \
+	 VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM)
 #define VLEASE_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
 #define VLEASE_TX_OFFLOADS (VLEASE_TX_HEADER_OFFLOADS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
@@ -116,6 +116,18 @@ static inline bool
 vlease_is_in_order(const struct vlease_queue_config *config)
 {
 	return (config->features & VIRTIO_F_IN_ORDER) != 0;
+}
+
+static inline bool
+vlease_has_event_idx(const struct vlease_queue_config *config)
+{
+	return (config->features & VIRTIO_F_EVENT_IDX) != 0;
+}
+
+static inline bool
+vlease_has_notification_data(const struct vlease_queue_config *config)
+{
+	return (config->features & VIRTIO_F_NOTIFICATION_DATA) != 0;
 }
 
 /** Counters of a receive queue. Written by the owner only, never reset by this code. */
@@ -169,8 +181,10 @@ struct vlease_rxq {
 	uint16_t used_cons;
 	uint8_t rung;		/**< whether the device has had a doorbell since the reset */
 	uint8_t broken;		/**< enum vlease_broken */
-	bool packed;		/* constant; here is room for them */
+	bool packed;		/* constant, like what follows; here is room for them */
 	bool in_order;
+	bool event_idx;
+	bool notification_data;
 	struct vlease_rx_stats stats;
 
 	/** The mbuf of each id; behind them, packed, the FIFO of ids. */
@@ -229,6 +243,8 @@ struct vlease_txq {
 	uint16_t vq_index;
 	bool packed;
 	bool in_order;
+	bool event_idx;
+	bool notification_data;
 	rte_iova_t header_iova;	/**< the header of all zeroes */
 	/** Of each id, in the ring memory. NULL without VLEASE_TX_HEADER_OFFLOADS. */
 	struct vlease_tx_header *headers;
@@ -321,6 +337,23 @@ vlease_rxq_posted(const struct vlease_rxq *q)
 {
 	return (uint16_t)(q->free_head - q->used_cons);
 }
+
+/**
+ * Have the device interrupt when it next uses a buffer, or not at all. For the owner, or while it
+ * sleeps. On lasts until then: ask again before each sleep. Off, with VIRTIO_F_EVENT_IDX, an
+ * interrupt may still come once in a long while.
+ *
+ * @return
+ *   With @p on, whether a buffer is used already. For that one no interrupt may come, so the
+ *   caller has to wake up whoever is about to wait for it.
+ */
+bool vlease_rxq_interrupt(struct vlease_rxq *q, bool on);
+
+/** eth_rx_queue_count_t: buffers that the device has used; 0 on a broken queue. */
+int vlease_rx_queue_count(void *rx_queue);
+
+/** eth_rx_descriptor_status_t, of the buffer @p offset behind the next one. */
+int vlease_rx_descriptor_status(void *rx_queue, uint16_t offset);
 
 /** Descriptors of frames whose completion has not been collected. */
 static inline uint16_t

@@ -120,9 +120,25 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 }
 
 static inline int
-rx_wants_doorbell(const struct vlease_rxq *q)
+rx_wants_doorbell(const struct vlease_rxq *q, uint16_t old)
 {
-	return vlease_wants_doorbell(q->used);
+	return vlease_wants_doorbell(q->used, q->size, old, q->free_head, q->event_idx);
+}
+
+static inline uint16_t
+rx_place(const struct vlease_rxq *q)
+{
+	return q->free_head;
+}
+
+/** used_event stays behind the device, before all that a 16-bit index can tell apart has passed. */
+static __rte_noinline void
+rx_keep_quiet(struct vlease_rxq *q)
+{
+	uint16_t behind = q->used_cons - vlease_load_used_event(q->avail, q->size);
+
+	if (behind > UINT16_MAX / 4)
+		vlease_store_used_event(q->avail, q->size, q->used_cons - 1);
 }
 
 uint16_t

@@ -129,10 +129,22 @@ tx_show(struct vlease_txq *q, struct tx_burst burst)
 	vlease_store_avail_idx(q->avail, burst.idx);
 }
 
-static inline int
-tx_wants_doorbell(const struct vlease_txq *q)
+static inline uint16_t
+tx_shown(const struct vlease_txq *q)
 {
-	return vlease_wants_doorbell(q->used);
+	return q->avail_idx;
+}
+
+static inline int
+tx_wants_doorbell(const struct vlease_txq *q, uint16_t old)
+{
+	return vlease_wants_doorbell(q->used, q->size, old, q->avail_idx, q->event_idx);
+}
+
+static inline uint16_t
+tx_place(const struct vlease_txq *q)
+{
+	return q->avail_idx;
 }
 
 unsigned int

@@ -28,7 +28,7 @@ vlease_txq_reset(struct vlease_txq *q)
 	       vlease_ring_bytes(q->size));
 	if (q->packed)
 		driver->flags = RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
-	else
+	else if (!q->event_idx) /* with it, flags must be 0 (VIRTIO 1.2, 2.7.7.1) */
 		q->avail->flags = RTE_LE16(VLEASE_AVAIL_NO_INTERRUPT);
 	for (i = 0; i < q->size; i++) {
 		q->free_ids[i] = i;
@@ -86,6 +86,8 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 	q->refused = tx_refused(c->offloads);
 	q->packed = vlease_is_packed(c);
 	q->in_order = vlease_is_in_order(c);
+	q->event_idx = vlease_has_event_idx(c);
+	q->notification_data = vlease_has_notification_data(c);
 	q->doorbell_slot = vlease_doorbell_slot(c->port_id, c->vq_index);
 	q->size = c->size;
 	q->mask = c->size - 1;

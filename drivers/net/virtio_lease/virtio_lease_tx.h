@@ -57,7 +57,14 @@ static struct tx_burst tx_describe_chain(struct vlease_txq *q, struct tx_burst b
 /** Let the device see what the burst has described. */
 static void tx_show(struct vlease_txq *q, struct tx_burst burst);
 
-static int tx_wants_doorbell(const struct vlease_txq *q);
+/** What the device has been shown: the avail index, or, packed, as many descriptors. */
+static uint16_t tx_shown(const struct vlease_txq *q);
+
+/** Whether the device wants a doorbell for what it was shown since tx_shown() was old. */
+static int tx_wants_doorbell(const struct vlease_txq *q, uint16_t old);
+
+/** Where the next frame will be made available, as a doorbell says it. */
+static uint16_t tx_place(const struct vlease_txq *q);
 
 /* ---- What they share: collecting ---- */
 
@@ -253,10 +260,10 @@ tx_scarce(struct vlease_txq *q, uint16_t head, bool in_order)
 /* ---- What they share: sending ---- */
 
 static inline void
-tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell)
+tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell, uint16_t old)
 {
-	if (likely(tx_wants_doorbell(q)) || unlikely(!q->rung)) {
-		bar_slice_ring_doorbell(doorbell, q->vq_index);
+	if (likely(tx_wants_doorbell(q, old)) || unlikely(!q->rung)) {
+		vlease_ring_doorbell(doorbell, q->vq_index, tx_place(q), q->notification_data);
 		q->rung = 1;
 		q->stats.doorbells++;
 	} else {
@@ -329,11 +336,13 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 		}
 	}
 	if (likely((uint16_t)burst.head != q->free_head)) {
+		const uint16_t old = tx_shown(q);
+
 		q->stats.packets += (uint16_t)(burst.idx - q->avail_idx);
 		q->stats.bytes += bytes;
 		tx_show(q, burst);
 		q->avail_idx = burst.idx;
-		tx_ring_doorbell(q, doorbell);
+		tx_ring_doorbell(q, doorbell, old);
 	}
 	if (unlikely(n < nb_pkts))
 		q->stats.full++;
