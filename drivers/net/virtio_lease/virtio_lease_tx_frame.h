@@ -115,11 +115,12 @@ tx_put_header(struct rte_mbuf *m, struct tx_header header)
 static inline struct tx_piece
 tx_header_piece(struct vlease_txq *q, const struct tx_chain *chain, uint16_t id)
 {
-	struct vlease_tx_header *own = &q->headers[id];
 	const struct rte_mbuf *m = chain->m;
+	struct vlease_tx_header *own;
 
 	if ((chain->header.low | chain->header.tag) == 0)
 		return (struct tx_piece){ q->header_iova, VLEASE_NET_HDR_SIZE };
+	own = &q->headers[id];
 	tx_store_header(&own->net, chain->header);
 	if (chain->header.tag != 0) {
 		memcpy(own->addresses, rte_pktmbuf_mtod(m, void *), sizeof(own->addresses));
