@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_eal.h>
-
+#include "eal.h"
 #include "hostile.h"
 #include "input.h"
 #include "pool.h"
@@ -457,12 +456,7 @@ end(void)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *args[] = {
-		(*argv)[0], "--no-huge", "--no-shconf", "-m", "64", "--no-pci", "--no-telemetry",
-		"--iova-mode=va", "-l", "0", "--log-level=lib.eal:error",
-	};
-
-	require(rte_eal_init(RTE_DIM(args), (char **)(uintptr_t)args) >= 0, "EAL");
+	start_eal((*argv)[0]);
 	pools_create();
 	return 0;
 }
