@@ -161,7 +161,15 @@ enum bar_lease_state bar_lessor_state(const struct bar_lessor *lessor, unsigned 
  */
 int bar_lessor_take(struct bar_lessor *lessor, unsigned int slice);
 
-/** Give back what bar_lessor_take() took. */
+/**
+ * Keep a free slice from everybody, the lessor's own process included, until bar_lessor_put().
+ * Like bar_lessor_take(), but also before bar_lessor_start().
+ *
+ * @return -EBUSY: somebody has it, or its reset is not done.
+ */
+int bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice);
+
+/** Give back what bar_lessor_take() or bar_lessor_hold() took. */
 void bar_lessor_put(struct bar_lessor *lessor, unsigned int slice);
 
 /**

@@ -202,13 +202,17 @@ bar_lessor_state(const struct bar_lessor *lessor, unsigned int slice)
 }
 
 int
-bar_lessor_take(struct bar_lessor *lessor, unsigned int slice)
+bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice)
 {
-	if (!lessor_is_started(lessor))
-		return -ENETDOWN;
 	if (slice >= lessor->nb_slots || !slot_claim(&lessor->slots[slice], BAR_LEASE_TAKEN))
 		return -EBUSY;
 	return 0;
+}
+
+int
+bar_lessor_take(struct bar_lessor *lessor, unsigned int slice)
+{
+	return lessor_is_started(lessor) ? bar_lessor_hold(lessor, slice) : -ENETDOWN;
 }
 
 void

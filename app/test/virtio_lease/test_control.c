@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,6 +17,7 @@
 #define MAX_COMMANDS 5000
 
 int vlease_logtype;
+struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 
 static struct vlease_adapter adapter;
 static struct vlease_process process;
@@ -336,6 +338,150 @@ odd_rss_offers(void **state)
 	assert_int_equal(vlease_rss_probe(&adapter, &config), -ENOTSUP);
 }
 
+/* ---- Start and stop of single queues ---- */
+
+#define MAX_QUEUES 6
+
+/** What has become of each queue: of its lease, and in the device. */
+static enum bar_lease_state leases[MAX_QUEUES];
+static bool enabled[MAX_QUEUES];
+static int reset_answer;
+
+int
+bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice)
+{
+	if (leases[slice] != BAR_LEASE_FREE)
+		return -EBUSY;
+	leases[slice] = BAR_LEASE_TAKEN;
+	return 0;
+}
+
+void
+bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
+{
+	assert_int_equal(leases[slice], BAR_LEASE_TAKEN);
+	leases[slice] = BAR_LEASE_FREE;
+}
+
+int
+bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info)
+{
+	*info = (struct bar_lease_info){ .state = leases[slice], .pid = 1234 };
+	return 0;
+}
+
+int
+vlease_device_enable_queue(struct vlease_process *the, uint16_t queue)
+{
+	assert_false(enabled[queue]);
+	enabled[queue] = true;
+	return 0;
+}
+
+int
+vlease_device_disable_queue(struct rte_eth_dev *the, uint16_t queue)
+{
+	/* Nobody may be able to poll it by now. */
+	assert_int_equal(leases[queue], BAR_LEASE_TAKEN);
+	assert_null(vlease_doorbell(queue));
+	enabled[queue] = false;
+	return reset_answer;
+}
+
+void
+vlease_queue_name(uint16_t queue, char *name, size_t size)
+{
+	snprintf(name, size, "vq%u", queue);
+}
+
+static int
+setup_queues(void **state)
+{
+	unsigned int i;
+
+	setup(state);
+	data.nb_rx_queues = 3;
+	data.nb_tx_queues = 3;
+	reset_answer = 0;
+	memset(process.deferred, 0, sizeof(process.deferred));
+	for (i = 0; i < MAX_QUEUES; i++) {
+		leases[i] = BAR_LEASE_FREE;
+		enabled[i] = true;
+		vlease_set_doorbell(i, NULL);
+	}
+	return 0;
+}
+
+static void
+a_stopped_queue_is_nobodys(void **state)
+{
+	volatile uint16_t doorbell;
+
+	vlease_queues_begin(&dev);
+	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STARTED);
+	assert_int_equal(vlease_rx_queue_stop(&dev, 2), 0);
+	assert_int_equal(leases[4], BAR_LEASE_TAKEN);
+	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STOPPED);
+	assert_false(enabled[4]);
+	assert_int_equal(vlease_rx_queue_start(&dev, 2), 0);
+	assert_int_equal(leases[4], BAR_LEASE_FREE);
+	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STARTED);
+	assert_true(enabled[4]);
+
+	/* Polled by the primary itself, it has the lease already. */
+	leases[1] = BAR_LEASE_TAKEN;
+	vlease_set_doorbell(1, &doorbell);
+	assert_int_equal(vlease_tx_queue_stop(&dev, 0), 0);
+	assert_false(enabled[1]);
+	assert_int_equal(vlease_tx_queue_start(&dev, 0), 0);
+	assert_int_equal(leases[1], BAR_LEASE_FREE);
+
+	/* The end of the port gives back what was held. */
+	assert_int_equal(vlease_tx_queue_stop(&dev, 2), 0);
+	vlease_queues_end(&dev);
+	assert_int_equal(leases[5], BAR_LEASE_FREE);
+	assert_int_equal(data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+}
+
+static void
+what_cannot_be_stopped(void **state)
+{
+	vlease_queues_begin(&dev);
+	leases[0] = BAR_LEASE_LEASED;
+	assert_int_equal(vlease_rx_queue_stop(&dev, 0), -EBUSY);
+	assert_int_equal(leases[0], BAR_LEASE_LEASED);
+	assert_true(enabled[0]);
+	assert_int_equal(data.rx_queue_state[0], RTE_ETH_QUEUE_STATE_STARTED);
+
+	adapter.features = ~VIRTIO_F_RING_RESET;
+	assert_int_equal(vlease_rx_queue_stop(&dev, 1), -ENOTSUP);
+	assert_int_equal(leases[2], BAR_LEASE_FREE);
+	assert_int_equal(vlease_check_deferred_start(&dev, 1), -ENOTSUP);
+
+	/* A device that may still write to the buffers keeps the queue from everybody. */
+	adapter.features = UINT64_MAX;
+	reset_answer = -ETIMEDOUT;
+	assert_int_equal(vlease_rx_queue_stop(&dev, 1), -ETIMEDOUT);
+	assert_int_equal(leases[2], BAR_LEASE_TAKEN);
+}
+
+static void
+deferred_start(void **state)
+{
+	process.deferred[3] = true;
+	enabled[3] = false;
+	vlease_queues_begin(&dev);
+	assert_int_equal(leases[3], BAR_LEASE_TAKEN);
+	assert_int_equal(data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+	assert_int_equal(data.tx_queue_state[0], RTE_ETH_QUEUE_STATE_STARTED);
+	assert_int_equal(vlease_tx_queue_start(&dev, 1), 0);
+	assert_int_equal(leases[3], BAR_LEASE_FREE);
+	assert_true(enabled[3]);
+	vlease_queues_end(&dev);
+	vlease_queues_begin(&dev);
+	assert_int_equal(data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+}
+
 /* ---- Negotiation ---- */
 
 static void
@@ -374,6 +520,9 @@ main(void)
 		cmocka_unit_test_setup(without_hash_types_the_device_chooses, setup),
 		cmocka_unit_test_setup(rss_changes, setup),
 		cmocka_unit_test_setup(odd_rss_offers, setup),
+		cmocka_unit_test_setup(a_stopped_queue_is_nobodys, setup_queues),
+		cmocka_unit_test_setup(what_cannot_be_stopped, setup_queues),
+		cmocka_unit_test_setup(deferred_start, setup_queues),
 		cmocka_unit_test_setup(features_follow_offloads, setup),
 	};
 

@@ -83,6 +83,8 @@ struct vlease_process {
 	uint64_t doorbell_offset[VLEASE_MAX_VQS];
 	/* What the queues are made of: reclaim believes nothing that lessees can write to. */
 	struct vlease_queue_config queues[VLEASE_MAX_VQS];
+	bool deferred[VLEASE_MAX_VQS];		/* not to be started with the port */
+	bool stopped[VLEASE_MAX_VQS];		/* alone, and held by the primary */
 	/* A secondary: holder of leases. */
 	struct bar_lessee *lessee;
 };
@@ -132,6 +134,9 @@ int vlease_device_begin(struct vlease_process *process);
 int vlease_device_start(struct rte_eth_dev *dev);
 int vlease_device_stop(struct rte_eth_dev *dev);
 int vlease_device_reset_queue(void *process, unsigned int queue);
+int vlease_device_enable_queue(struct vlease_process *process, uint16_t queue);
+/* Reset it and take its mbufs back: returns their number. Needs VIRTIO_F_RING_RESET. */
+int vlease_device_disable_queue(struct rte_eth_dev *dev, uint16_t queue);
 
 /* virtio_lease_features.c: which VIRTIO features make which offloads, and back */
 /* Of what is offered, what does not lack a feature that it depends on. */
@@ -183,6 +188,16 @@ int vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_d
 			  unsigned int socket, const struct rte_eth_txconf *conf);
 void vlease_rx_queue_release(struct rte_eth_dev *dev, uint16_t index);
 void vlease_tx_queue_release(struct rte_eth_dev *dev, uint16_t index);
+
+/* virtio_lease_queue_state.c: start and stop of single queues */
+int vlease_rx_queue_start(struct rte_eth_dev *dev, uint16_t index);
+int vlease_rx_queue_stop(struct rte_eth_dev *dev, uint16_t index);
+int vlease_tx_queue_start(struct rte_eth_dev *dev, uint16_t index);
+int vlease_tx_queue_stop(struct rte_eth_dev *dev, uint16_t index);
+int vlease_check_deferred_start(struct rte_eth_dev *dev, uint16_t queue);
+/* With the port: all start that are not deferred, before leases are granted; all stop. */
+void vlease_queues_begin(struct rte_eth_dev *dev);
+void vlease_queues_end(struct rte_eth_dev *dev);
 
 /* virtio_lease_dma.c: the device's access to memory, in the primary */
 int vlease_dma_start(struct vlease_process *process);

@@ -76,8 +76,8 @@ enable_idle_queues(struct rte_eth_dev *dev)
 }
 
 /* A queue of the device, empty: whoever polls it first posts its buffers. */
-static int
-enable_queue(struct vlease_process *process, uint16_t index)
+int
+vlease_device_enable_queue(struct vlease_process *process, uint16_t index)
 {
 	const struct vlease_queue_config *config = &process->queues[index];
 	struct vlease_pci_queue queue = {
@@ -109,9 +109,11 @@ enable_queues(struct rte_eth_dev *dev)
 	int ret = 0;
 
 	for (i = 0; i < dev->data->nb_rx_queues && ret == 0; i++)
-		ret = enable_queue(process, 2 * i);
+		if (!process->deferred[2 * i])
+			ret = vlease_device_enable_queue(process, 2 * i);
 	for (i = 0; i < dev->data->nb_tx_queues && ret == 0; i++)
-		ret = enable_queue(process, 2 * i + 1);
+		if (!process->deferred[2 * i + 1])
+			ret = vlease_device_enable_queue(process, 2 * i + 1);
 	return ret == 0 ? enable_idle_queues(dev) : ret;
 }
 
@@ -159,6 +161,7 @@ vlease_device_start(struct rte_eth_dev *dev)
 		ret = vlease_rxmode_replay(dev);
 	if (ret != 0)
 		goto failed;
+	vlease_queues_begin(dev);
 	bar_lessor_start(process->lessor);
 	return 0;
 
@@ -200,6 +203,18 @@ vlease_device_stop(struct rte_eth_dev *dev)
 	return ret;
 }
 
+int
+vlease_device_disable_queue(struct rte_eth_dev *dev, uint16_t index)
+{
+	struct vlease_process *process = vlease_process(dev);
+	int ret;
+
+	if ((process->adapter->features & VIRTIO_F_RING_RESET) == 0)
+		return -ENOTSUP;
+	ret = vlease_pci_queue_reset(&process->pci, index);
+	return ret != 0 ? ret : reclaim_queue(dev, index);
+}
+
 /*
  * The end of a lessee: nobody rings this queue's doorbell any more, but the device may still be
  * working on what was posted. After the queue's reset (VIRTIO 1.2, 2.6.1) it is not.
@@ -209,26 +224,19 @@ vlease_device_reset_queue(void *arg, unsigned int queue)
 {
 	struct vlease_process *process = arg;
 	struct vlease_adapter *adapter = process->adapter;
-	struct rte_eth_dev *dev = &rte_eth_devices[adapter->port_id];
 	uint16_t index = (uint16_t)queue;
 	char name[8];
-	int ret = -ENOTSUP, freed;
+	int ret, freed;
 
-	if ((adapter->features & VIRTIO_F_RING_RESET) != 0)
-		ret = vlease_pci_queue_reset(&process->pci, index);
-	if (ret != 0)
-		goto quarantined;
-	freed = reclaim_queue(dev, index);
-	ret = freed < 0 ? freed : enable_queue(process, index);
-	if (ret != 0)
-		goto quarantined;
+	freed = vlease_device_disable_queue(&rte_eth_devices[adapter->port_id], index);
+	ret = freed < 0 ? freed : vlease_device_enable_queue(process, index);
+	if (ret != 0) {
+		adapter->queues_quarantined++;
+		return ret;
+	}
 	adapter->queues_reset++;
 	adapter->mbufs_reclaimed += (uint64_t)freed;
 	vlease_queue_name(index, name, sizeof(name));
 	VLEASE_LOG(INFO, "%s: %s: reset, %d buffers reclaimed", adapter->address, name, freed);
 	return 0;
-
-quarantined:
-	adapter->queues_quarantined++;
-	return ret;
 }

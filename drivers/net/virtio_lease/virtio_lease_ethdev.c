@@ -59,6 +59,9 @@ dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->tx_desc_lim.nb_max = adapter->max_tx_desc;
 	info->tx_desc_lim.nb_seg_max = VLEASE_TX_MAX_SEGMENTS;
 	info->tx_desc_lim.nb_mtu_seg_max = VLEASE_TX_MAX_SEGMENTS;
+	if ((adapter->usable & VIRTIO_F_RING_RESET) != 0)
+		info->dev_capa = RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP |
+				 RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->speed_capa = RTE_ETH_LINK_SPEED_FIXED;
 	return 0;
 }
@@ -137,34 +140,14 @@ link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 }
 
 static int
-dev_start(struct rte_eth_dev *dev)
-{
-	uint16_t i;
-	int ret;
-
-	ret = vlease_device_start(dev);
-	if (ret != 0)
-		return ret;
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
-	return 0;
-}
-
-static int
 dev_stop(struct rte_eth_dev *dev)
 {
 	struct rte_eth_link link = { .link_status = RTE_ETH_LINK_DOWN };
-	uint16_t i;
 	int ret;
 
 	ret = vlease_device_stop(dev);
 	rte_eth_linkstatus_set(dev, &link);
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		dev->data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		dev->data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	vlease_queues_end(dev);
 	return ret;
 }
 
@@ -250,7 +233,7 @@ tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
 
 const struct eth_dev_ops vlease_primary_ops = {
 	.dev_configure = dev_configure,
-	.dev_start = dev_start,
+	.dev_start = vlease_device_start,
 	.dev_stop = dev_stop,
 	.dev_close = vlease_dev_close,
 	.dev_infos_get = dev_infos_get,
@@ -279,6 +262,10 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.txq_info_get = txq_info_get,
 	.rx_burst_mode_get = rx_burst_mode_get,
 	.tx_burst_mode_get = tx_burst_mode_get,
+	.rx_queue_start = vlease_rx_queue_start,
+	.rx_queue_stop = vlease_rx_queue_stop,
+	.tx_queue_start = vlease_tx_queue_start,
+	.tx_queue_stop = vlease_tx_queue_stop,
 	.rx_queue_setup = vlease_rx_queue_setup,
 	.rx_queue_release = vlease_rx_queue_release,
 	.tx_queue_setup = vlease_tx_queue_setup,

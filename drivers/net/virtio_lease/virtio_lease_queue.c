@@ -65,17 +65,6 @@ release_queue(struct rte_eth_dev *dev, uint16_t queue, void **object)
 	rte_eth_dma_zone_free(dev, "vlease_ring", queue);
 }
 
-static int
-refuse_deferred_start(struct rte_eth_dev *dev, uint16_t queue)
-{
-	char name[8];
-
-	vlease_queue_name(queue, name, sizeof(name));
-	VLEASE_LOG(ERR, "%s: %s: deferred start is not supported", vlease_adapter(dev)->address,
-		   name);
-	return -EINVAL;
-}
-
 int
 vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 		      unsigned int socket, const struct rte_eth_rxconf *conf,
@@ -85,11 +74,12 @@ vlease_rx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 	uint16_t queue = 2 * index;
 	int ret;
 
-	if (conf->rx_deferred_start)
-		return refuse_deferred_start(dev, queue);
-	ret = check_size(dev, queue, nb_desc);
+	ret = conf->rx_deferred_start ? vlease_check_deferred_start(dev, queue) : 0;
+	if (ret == 0)
+		ret = check_size(dev, queue, nb_desc);
 	if (ret != 0)
 		return ret;
+	vlease_process(dev)->deferred[queue] = conf->rx_deferred_start;
 	release_queue(dev, queue, object);
 	ret = describe_queue(dev, queue, nb_desc, socket, conf->rx_free_thresh,
 			     conf->offloads | dev->data->dev_conf.rxmode.offloads, pool);
@@ -114,11 +104,12 @@ vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_desc,
 	uint16_t queue = 2 * index + 1;
 	int ret;
 
-	if (conf->tx_deferred_start)
-		return refuse_deferred_start(dev, queue);
-	ret = check_size(dev, queue, nb_desc);
+	ret = conf->tx_deferred_start ? vlease_check_deferred_start(dev, queue) : 0;
+	if (ret == 0)
+		ret = check_size(dev, queue, nb_desc);
 	if (ret != 0)
 		return ret;
+	vlease_process(dev)->deferred[queue] = conf->tx_deferred_start;
 	release_queue(dev, queue, object);
 	ret = describe_queue(dev, queue, nb_desc, socket, conf->tx_free_thresh,
 			     conf->offloads | dev->data->dev_conf.txmode.offloads, NULL);
