@@ -159,6 +159,31 @@ def ratio_tables(matrix, what):
             yield ""
 
 
+# What lease_cost.c is built as: as it is, and without more and more of what a lease takes.
+LEASE_BUILDS = ("lease-cost", "lease-cost-without-flag", "lease-cost-without-lease")
+
+
+def lease_costs(program):
+    """{(mode, direction, packets): instructions of a burst in each build}"""
+    costs = defaultdict(list)
+    for build in LEASE_BUILDS:
+        for kind, fields in run(os.path.join(os.path.dirname(program), build)):
+            if kind == "burst":
+                key = (fields["mode"], fields["dir"], int(fields["packets"]))
+                costs[key].append(int(fields["instructions"]))
+    return costs
+
+
+def lease_table(costs):
+    yield "Instructions a burst. Lease: to find the doorbell that this process holds, and test it."
+    yield "Flag: to say that a burst is under way, for orderly stops."
+    yield f"{'mode':22}{'dir':>4}{'packets':>8}{'all':>7}{'without':>9}{'lease':>7}{'flag':>6}"
+    for (mode, direction, packets), (whole, flagless, bare) in costs.items():
+        yield (f"{mode:22}{direction:>4}{packets:8}{whole:7}{bare:9}{flagless - bare:7}"
+               f"{whole - flagless:6}")
+    yield ""
+
+
 def text_of_result(result):
     if "cycles" not in result:
         return result.get("absent", "-")
@@ -248,7 +273,7 @@ def processor():
     return "unknown"
 
 
-def write_json(matrix, lab, arguments, loads, path):
+def write_json(matrix, costs, lab, arguments, loads, path):
     cells = []
     for key, cell in matrix.cells.items():
         entry = dict(zip(KEY, key), **cell)
@@ -270,6 +295,10 @@ def write_json(matrix, lab, arguments, loads, path):
                   for path in ("scalar", "vector")},
         "spread": round(spread(matrix), 4),
         "cells": cells,
+        "instructions_a_burst": [
+            {"mode": mode, "dir": direction, "packets": packets,
+             **dict(zip(LEASE_BUILDS, instructions))}
+            for (mode, direction, packets), instructions in costs.items()],
         "lab": lab.document() if lab else None,
     }
     with open(path, "w", encoding="utf-8") as file:
@@ -324,10 +353,11 @@ def main():
     os.makedirs(arguments.output, exist_ok=True)
     began, before = time.monotonic(), os.getloadavg()
     lab = lab_results.LabResults(arguments.lab) if arguments.lab else None
-    matrix = measure(arguments)
-    write_json(matrix, lab, arguments, (before, os.getloadavg()), f"{arguments.output}/perf.json")
+    matrix, costs = measure(arguments), lease_costs(arguments.program)
+    write_json(matrix, costs, lab, arguments, (before, os.getloadavg()),
+               f"{arguments.output}/perf.json")
     tables = [*ratio_tables(matrix, "cycles"), *ratio_tables(matrix, "instructions"),
-              *(lab.tables() if lab else ())]
+              *lease_table(costs), *(lab.tables() if lab else ())]
     details = [*full_table(matrix), "", *(lab.full_table() if lab else ())]
     with open(f"{arguments.output}/perf.txt", "w", encoding="utf-8") as file:
         print(*tables, *details, *summary(matrix, lab), sep="\n", file=file)
