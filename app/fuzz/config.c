@@ -113,7 +113,7 @@ register_wait(unsigned int us)
 		return;
 	at = take(&input, 2) % cvq.zone->len;
 	value = take(&input, 2);
-	memcpy((uint8_t *)cvq.zone->addr + at, &value, RTE_MIN(2, cvq.zone->len - at));
+	memcpy((uint8_t *)cvq.zone->addr + at, &value, RTE_MIN(cvq.zone->len - at, 2u));
 }
 
 /* ---- The device ---- */

@@ -19,6 +19,7 @@ hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool
 	else
 		software_device_init(&h->device, config->ring, config->size);
 	h->device.in_order = vlease_is_in_order(config);
+	h->device.event_idx = vlease_has_event_idx(config);
 	h->device.shuffle = shuffle;
 	h->config = config;
 	h->rx = rx;
@@ -134,7 +135,12 @@ complete(struct hostile *h, struct input *in)
 static void
 suppress(struct hostile *h, struct input *in)
 {
-	software_device_suppress(&h->device, take_below(in, 2));
+	unsigned int how = take_below(in, 4);
+
+	if (how < 2)
+		software_device_suppress(&h->device, how);
+	else
+		software_device_want(&h->device, take(in, 2));
 }
 
 /* ---- Steps that may not ---- */

@@ -33,6 +33,8 @@ static const struct option {
 	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM },
 	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO },
 	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT },
+	{ .features = VIRTIO_F_EVENT_IDX },
+	{ .features = VIRTIO_F_NOTIFICATION_DATA },
 };
 
 struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
@@ -80,9 +82,9 @@ watch_load(void)
 }
 
 void
-watch_doorbell(volatile uint16_t *doorbell, uint16_t value)
+watch_doorbell(const volatile void *doorbell, uint16_t index)
 {
-	require(doorbell == &queue.hostile.device.doorbell && value == VQ_INDEX,
+	require(doorbell == &queue.hostile.device.doorbell && index == VQ_INDEX,
 		"a doorbell is rung that is not the queue's");
 	doorbells++;
 }
@@ -336,6 +338,21 @@ complete(void)
 		vlease_txq_complete(queue.txq);
 }
 
+/** What an application may ask between bursts. */
+static void
+ask(void)
+{
+	uint16_t offset = take(&input, 1);
+
+	if (!queue.rx)
+		return;
+	require(vlease_rx_queue_count(queue.rxq) <= vlease_rxq_posted(queue.rxq),
+		"no more buffers are used than posted");
+	vlease_rx_descriptor_status(queue.rxq, offset);
+	if (!queue.rxq->broken)
+		vlease_rxq_interrupt(queue.rxq, offset & 1);
+}
+
 static void
 lose_or_find_doorbell(void)
 {
@@ -375,7 +392,7 @@ static void
 application_step(void)
 {
 	static void (* const steps[])(void) = {
-		burst, release, complete, interrupt, hoard, lose_or_find_doorbell, reclaim,
+		burst, release, complete, interrupt, hoard, lose_or_find_doorbell, reclaim, ask,
 	};
 
 	steps[take_below(&input, RTE_DIM(steps))]();

@@ -19,10 +19,12 @@
 
 /** Perhaps let the device do something. */
 void watch_load(void);
-void watch_doorbell(volatile uint16_t *doorbell, uint16_t value);
+void watch_doorbell(const volatile void *doorbell, uint16_t queue);
 
 #define __atomic_load_n(where, order) (watch_load(), __atomic_load_n((where), (order)))
 #define rte_prefetch0(where) (watch_load(), rte_prefetch0(where))
 #define bar_slice_ring_doorbell(doorbell, value) watch_doorbell((doorbell), (value))
+#define bar_slice_ring_doorbell_data(doorbell, value) \
+	watch_doorbell((doorbell), (uint16_t)(value))
 
 #endif /* FUZZ_WATCH_H */

@@ -52,14 +52,16 @@ avail_idx(const struct software_device *dev)
 void
 software_device_want(struct software_device *dev, uint16_t index)
 {
-	rte_le16_t *avail_event = (rte_le16_t *)&dev->used->ring[dev->size];
 	uint32_t wrap = index / dev->size % 2 == 0;
+	rte_le16_t *avail_event;
 
-	if (dev->event == NULL)
+	if (dev->event == NULL) {
+		avail_event = (rte_le16_t *)&dev->used->ring[dev->size];
 		*avail_event = rte_cpu_to_le_16(index);
-	else
+	} else {
 		dev->event->word = rte_cpu_to_le_32(index % dev->size | wrap << 15 |
 						    VLEASE_PACKED_EVENT_DESC << 16);
+	}
 }
 
 void
