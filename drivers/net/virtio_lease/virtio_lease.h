@@ -85,8 +85,19 @@ struct vlease_process {
 	struct vlease_queue_config queues[VLEASE_MAX_VQS];
 	bool deferred[VLEASE_MAX_VQS];		/* not to be started with the port */
 	bool stopped[VLEASE_MAX_VQS];		/* alone, and held by the primary */
+	/*
+	 * Their memory. A queue stays where it is until the port is closed, since a thread of a
+	 * secondary may be about to look at it. A ring goes when its queue is released.
+	 */
+	void *objects[VLEASE_MAX_VQS];
+	const struct rte_memzone *rings[VLEASE_MAX_VQS];
+	bool enabled[VLEASE_MAX_VQS];	/* in the device, since its last reset */
 	/* A secondary: holder of leases. */
 	struct bar_lessee *lessee;
+	/* What ethdev's fast path of this process takes for the queues; see the lessee's file. */
+	void *rx_queues[VLEASE_MAX_PAIRS];
+	void *tx_queues[VLEASE_MAX_PAIRS];
+	void *no_queues;		/* what is there in place of queues not set up */
 };
 
 /* By port id, for those who have no rte_eth_dev: the burst functions' slow path. */
@@ -120,7 +131,7 @@ vlease_process(const struct rte_eth_dev *dev)
 static inline struct vlease_adapter *
 vlease_adapter(const struct rte_eth_dev *dev)
 {
-	return dev->data->dev_private;
+	return vlease_process(dev)->adapter;
 }
 
 /* virtio_lease_ethdev.c: operations, of the primary and of secondaries */
@@ -137,6 +148,8 @@ int vlease_device_reset_queue(void *process, unsigned int queue);
 int vlease_device_enable_queue(struct vlease_process *process, uint16_t queue);
 /* Reset it and take its mbufs back: returns their number. Needs VIRTIO_F_RING_RESET. */
 int vlease_device_disable_queue(struct rte_eth_dev *dev, uint16_t queue);
+/* Take back the mbufs of a queue that neither the device nor anybody else uses; their number. */
+int vlease_device_reclaim_queue(struct vlease_process *process, uint16_t queue);
 
 /* virtio_lease_features.c: which VIRTIO features make which offloads, and back */
 /* Of what is offered, what does not lack a feature that it depends on. */
@@ -188,6 +201,8 @@ int vlease_tx_queue_setup(struct rte_eth_dev *dev, uint16_t index, uint16_t nb_d
 			  unsigned int socket, const struct rte_eth_txconf *conf);
 void vlease_rx_queue_release(struct rte_eth_dev *dev, uint16_t index);
 void vlease_tx_queue_release(struct rte_eth_dev *dev, uint16_t index);
+/* When the port is closed; but the queues themselves only if no other process looks at them. */
+void vlease_queues_free(struct vlease_process *process, bool objects);
 
 /* virtio_lease_queue_state.c: start and stop of single queues */
 int vlease_rx_queue_start(struct rte_eth_dev *dev, uint16_t index);
@@ -209,6 +224,10 @@ void vlease_lessor_give_back(struct vlease_process *process);
 /* The link has changed, as dev_link says by now: secondaries raise the event. Any thread. */
 void vlease_lessor_notify_link(struct vlease_process *process);
 int vlease_lessee_create(struct vlease_process *process);
+/* When ethdev has made the port known to this process' fast path. */
+void vlease_lessee_take_over(struct rte_eth_dev *dev);
+/* A primary that closes the port zeroes what is shared, and ethdev needs this of it. */
+void vlease_lessee_restore_port_id(struct rte_eth_dev *dev);
 void vlease_lessee_destroy(struct vlease_process *process);
 
 /* Operations of a secondary that the primary carries out. */

@@ -23,12 +23,34 @@ vlease_device_begin(struct vlease_process *process)
 	ret = vlease_pci_reset(pci);
 	if (ret != 0)
 		return ret;
+	memset(process->enabled, 0, sizeof(process->enabled));
 	vlease_pci_add_status(pci, VIRTIO_STATUS_ACKNOWLEDGE);
 	vlease_pci_add_status(pci, VIRTIO_STATUS_DRIVER);
 	return vlease_pci_negotiate(pci, process->adapter->features);
 }
 
-/* A receive queue without buffers: it only has to be there. */
+/*
+ * A device may hold up what arrives for a pair of which the receive queue is not enabled, before
+ * it looks where RSS would send it (QEMU). All queues that only have to be there have one ring, in
+ * which there is never anything.
+ */
+static int
+reserve_idle_ring(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	const size_t bytes = RTE_MAX(vlease_ring_bytes(VLEASE_MIN_QUEUE_SIZE),
+				     vlease_packed_ring_bytes(VLEASE_MIN_QUEUE_SIZE));
+
+	if (process->idle_ring == NULL)
+		process->idle_ring = rte_eth_dma_zone_reserve(dev, "vlease_idle", 0, bytes,
+							      RTE_CACHE_LINE_SIZE,
+							      dev->device->numa_node);
+	if (process->idle_ring == NULL)
+		return -ENOMEM;
+	memset(process->idle_ring->addr, 0, bytes);
+	return 0;
+}
+
 static int
 enable_idle_queue(struct vlease_process *process, uint16_t index)
 {
@@ -44,35 +66,8 @@ enable_idle_queue(struct vlease_process *process, uint16_t index)
 				       vlease_used_offset(VLEASE_MIN_QUEUE_SIZE)),
 	};
 
+	process->enabled[index] = true;
 	return vlease_pci_queue_enable(&process->pci, &queue);
-}
-
-/*
- * A device may hold up what arrives for a pair of which the receive queue is not enabled, before
- * it looks where RSS would send it (QEMU). All such queues have one ring, in which there is never
- * anything.
- */
-static int
-enable_idle_queues(struct rte_eth_dev *dev)
-{
-	struct vlease_process *process = vlease_process(dev);
-	const size_t bytes = RTE_MAX(vlease_ring_bytes(VLEASE_MIN_QUEUE_SIZE),
-				     vlease_packed_ring_bytes(VLEASE_MIN_QUEUE_SIZE));
-	uint16_t i;
-	int ret = 0;
-
-	if (dev->data->nb_rx_queues >= dev->data->nb_tx_queues)
-		return 0;
-	if (process->idle_ring == NULL)
-		process->idle_ring = rte_eth_dma_zone_reserve(dev, "vlease_idle", 0, bytes,
-							      RTE_CACHE_LINE_SIZE,
-							      dev->device->numa_node);
-	if (process->idle_ring == NULL)
-		return -ENOMEM;
-	memset(process->idle_ring->addr, 0, bytes);
-	for (i = dev->data->nb_rx_queues; i < dev->data->nb_tx_queues && ret == 0; i++)
-		ret = enable_idle_queue(process, 2 * i);
-	return ret;
 }
 
 /* A queue of the device, empty: whoever polls it first posts its buffers. */
@@ -86,10 +81,6 @@ vlease_device_enable_queue(struct vlease_process *process, uint16_t index)
 		.desc_iova = config->ring_iova,
 	};
 
-	/* A lessee may have had the lease of a queue that the application has not set up. */
-	if (config->size == 0)
-		return index % 2 == 0 && process->idle_ring != NULL ?
-		       enable_idle_queue(process, index) : 0;
 	if (vlease_is_packed(config)) {
 		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(config->size);
 		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(config->size);
@@ -98,7 +89,33 @@ vlease_device_enable_queue(struct vlease_process *process, uint16_t index)
 		queue.device_iova = queue.desc_iova + vlease_used_offset(config->size);
 	}
 
+	process->enabled[index] = true;
 	return vlease_pci_queue_enable(&process->pci, &queue);
+}
+
+static bool
+is_configured(const struct rte_eth_dev *dev, uint16_t index)
+{
+	return index / 2 < (index % 2 == 0 ? dev->data->nb_rx_queues : dev->data->nb_tx_queues);
+}
+
+/*
+ * Its last holder has not answered the stop, or has since, and the lessor has it reset. Such a
+ * queue is left alone, and the device has an idle one, until vlease_device_reset_queue() is called.
+ */
+static bool
+is_left_alone(const struct vlease_process *process, uint16_t index)
+{
+	enum bar_lease_state state = bar_lessor_state(process->lessor, index);
+
+	return state == BAR_LEASE_REVOKED || state == BAR_LEASE_RESETTING;
+}
+
+/* Virtqueues of all pairs of which the application uses one. */
+static uint16_t
+count_places(const struct rte_eth_dev *dev)
+{
+	return 2 * RTE_MAX(dev->data->nb_rx_queues, dev->data->nb_tx_queues);
 }
 
 static int
@@ -106,30 +123,35 @@ enable_queues(struct rte_eth_dev *dev)
 {
 	struct vlease_process *process = vlease_process(dev);
 	uint16_t i;
-	int ret = 0;
+	int ret;
 
-	for (i = 0; i < dev->data->nb_rx_queues && ret == 0; i++)
-		if (!process->deferred[2 * i])
-			ret = vlease_device_enable_queue(process, 2 * i);
-	for (i = 0; i < dev->data->nb_tx_queues && ret == 0; i++)
-		if (!process->deferred[2 * i + 1])
-			ret = vlease_device_enable_queue(process, 2 * i + 1);
-	return ret == 0 ? enable_idle_queues(dev) : ret;
+	ret = reserve_idle_ring(dev);
+	for (i = 0; i < count_places(dev) && ret == 0; i++)
+		if (!is_configured(dev, i) || is_left_alone(process, i))
+			ret = enable_idle_queue(process, i);
+		else if (!process->deferred[i])
+			ret = vlease_device_enable_queue(process, i);
+	return ret;
 }
 
-/* Take back all mbufs of a queue that neither the device nor anybody else is using. */
-static int
-reclaim_queue(struct rte_eth_dev *dev, uint16_t index)
+int
+vlease_device_reclaim_queue(struct vlease_process *process, uint16_t queue)
 {
-	struct vlease_process *process = vlease_process(dev);
-	void **queues = index % 2 == 0 ? dev->data->rx_queues : dev->data->tx_queues;
-	void *queue = queues[index / 2];
-
-	if (queue == NULL)
+	if (process->rings[queue] == NULL)
 		return 0;
-	if (index % 2 == 0)
-		return vlease_rxq_reclaim(queue, &process->queues[index]);
-	return vlease_txq_reclaim(queue, &process->queues[index]);
+	if (queue % 2 == 0)
+		return vlease_rxq_reclaim(process->objects[queue], &process->queues[queue]);
+	return vlease_txq_reclaim(process->objects[queue], &process->queues[queue]);
+}
+
+static void
+reclaim_queues(struct vlease_process *process)
+{
+	uint16_t i;
+
+	for (i = 0; i < 2 * process->adapter->max_pairs; i++)
+		if (!is_left_alone(process, i))
+			vlease_device_reclaim_queue(process, i);
 }
 
 /* VIRTIO 1.2, 5.1.2: the control queue follows all pairs that the device could have. */
@@ -173,17 +195,6 @@ failed:
 	return ret;
 }
 
-static void
-reclaim_queues(struct rte_eth_dev *dev)
-{
-	uint16_t i;
-
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		reclaim_queue(dev, 2 * i);
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		reclaim_queue(dev, 2 * i + 1);
-}
-
 int
 vlease_device_stop(struct rte_eth_dev *dev)
 {
@@ -192,44 +203,56 @@ vlease_device_stop(struct rte_eth_dev *dev)
 
 	held = bar_lessor_stop(process->lessor, LET_GO_TIMEOUT_MS);
 	if (held > 0)
-		VLEASE_LOG(WARNING, "%s: %d queues are stopped although their lessees have not "
-			   "let go of them", process->adapter->address, held);
+		VLEASE_LOG(WARNING, "%s: %d queues are out of use until the processes that polled "
+			   "them, and do not answer, do so or end", process->adapter->address,
+			   held);
 	vlease_lessor_give_back(process);
 	vlease_cvq_disable(&process->cvq);
 	ret = vlease_device_begin(process);
 	/* A device that may still write to the buffers keeps them. */
 	if (ret == 0)
-		reclaim_queues(dev);
+		reclaim_queues(process);
 	return ret;
 }
 
+/* The device forgets a queue, alone, and ends what it does for it: VIRTIO 1.2, 2.6.1. */
 int
 vlease_device_disable_queue(struct rte_eth_dev *dev, uint16_t index)
 {
 	struct vlease_process *process = vlease_process(dev);
-	int ret;
+	int ret = 0;
 
 	if ((process->adapter->features & VIRTIO_F_RING_RESET) == 0)
 		return -ENOTSUP;
-	ret = vlease_pci_queue_reset(&process->pci, index);
-	return ret != 0 ? ret : reclaim_queue(dev, index);
+	if (process->enabled[index])
+		ret = vlease_pci_queue_reset(&process->pci, index);
+	if (ret != 0)
+		return ret;
+	process->enabled[index] = false;
+	return vlease_device_reclaim_queue(process, index);
 }
 
 /*
  * The end of a lessee: nobody rings this queue's doorbell any more, but the device may still be
- * working on what was posted. After the queue's reset (VIRTIO 1.2, 2.6.1) it is not.
+ * working on what was posted.
  */
 int
 vlease_device_reset_queue(void *arg, unsigned int queue)
 {
 	struct vlease_process *process = arg;
 	struct vlease_adapter *adapter = process->adapter;
+	struct rte_eth_dev *dev = &rte_eth_devices[adapter->port_id];
 	uint16_t index = (uint16_t)queue;
 	char name[8];
 	int ret, freed;
 
-	freed = vlease_device_disable_queue(&rte_eth_devices[adapter->port_id], index);
-	ret = freed < 0 ? freed : vlease_device_enable_queue(process, index);
+	freed = vlease_device_disable_queue(dev, index);
+	ret = RTE_MIN(freed, 0);
+	/* A lessee may have had the lease of a queue that the application has not set up. */
+	if (ret == 0 && is_configured(dev, index))
+		ret = vlease_device_enable_queue(process, index);
+	else if (ret == 0 && index < count_places(dev))
+		ret = enable_idle_queue(process, index);
 	if (ret != 0) {
 		adapter->queues_quarantined++;
 		return ret;

@@ -9,8 +9,13 @@
  * Where this process rings which queue. Queues live in memory that processes share, doorbells do
  * not: each process has its own table of their addresses, in its own data segment, and a queue
  * holds its slot in it. An entry is NULL for as long as this process does not hold the lease.
+ *
+ * In a secondary, the thread that polls the queue puts the doorbell there itself, in a burst that
+ * found none. So no burst uses it that had looked at anything else, such as which burst function
+ * is the right one, before the lease was granted.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_common.h>
@@ -27,12 +32,13 @@
  */
 struct vlease_doorbell {
 	volatile uint16_t *address;	/**< NULL: this process does not hold the lease */
+	volatile uint16_t *offered;	/**< for the next burst that finds none */
 	uint32_t busy;			/**< a burst is under way */
 } __rte_cache_aligned;
 
 /**
- * One entry a virtqueue, at vlease_doorbell_slot(). Set and cleared by the lease side of this
- * process, from any thread, while bursts run. Hidden, so that a burst needs no GOT entry.
+ * One entry a virtqueue, at vlease_doorbell_slot(). Cleared by the lease side of this process, from
+ * any thread, while bursts run. Hidden, so that a burst needs no GOT entry.
  */
 extern struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS]
 	__attribute__((visibility("hidden")));
@@ -85,5 +91,25 @@ vlease_burst_end(uint32_t slot)
 {
 	__atomic_store_n(&vlease_doorbells[slot].busy, 0, __ATOMIC_RELEASE);
 }
+
+/* ---- virtio_lease_doorbell.c: granting and taking away, beside bursts that run ---- */
+
+/** Before anything else here. Negative errno: the kernel has no membarrier(2) for us. */
+int vlease_doorbell_init(void);
+
+/** The lease is granted: whoever polls the queue may take this doorbell. Any thread. */
+void vlease_doorbell_offer(uint32_t slot, volatile uint16_t *address);
+
+/** Take what is offered, from within a burst; it is for the next one. Returns whether there was. */
+bool vlease_doorbell_accept(uint32_t slot);
+
+/** The lease has ended. Any thread, also as a signal handler. */
+void vlease_doorbell_withdraw(uint32_t slot);
+
+/**
+ * Withdraw, and say whether every burst that could have used the doorbell has ended. If not, ask
+ * again. Any thread but the one that polls.
+ */
+bool vlease_doorbell_is_quiet(uint32_t slot);
 
 #endif /* VIRTIO_LEASE_DOORBELL_H */

@@ -152,14 +152,28 @@ dev_stop(struct rte_eth_dev *dev)
 }
 
 static void
-release_queues(struct rte_eth_dev *dev)
+primary_close(struct rte_eth_dev *dev)
 {
-	uint16_t i;
+	struct vlease_process *process = vlease_process(dev);
+	const bool watched = bar_lessor_count_lessees(process->lessor) > 0;
 
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		vlease_rx_queue_release(dev, i);
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		vlease_tx_queue_release(dev, i);
+	vlease_dma_stop(process);
+	vlease_queues_free(process, !watched);
+	rte_memzone_free(process->idle_ring);
+	bar_lessor_destroy(process->lessor);
+	vlease_cvq_destroy(&process->cvq);
+	vlease_pci_close(&process->pci);
+	dev->data->mac_addrs = NULL; /* part of dev_private */
+	/* When a secondary looks at it, or at the queues, for the last time, is not to be known. */
+	if (watched)
+		dev->data->dev_private = NULL;
+}
+
+static void
+secondary_close(struct rte_eth_dev *dev)
+{
+	vlease_lessee_restore_port_id(dev);
+	vlease_lessee_destroy(vlease_process(dev));
 }
 
 /* Frees what is this process' own; in the primary, that is the device. */
@@ -170,18 +184,11 @@ vlease_dev_close(struct rte_eth_dev *dev)
 
 	if (process == NULL)
 		return 0;
-	if (rte_eal_process_type() == RTE_PROC_PRIMARY) {
-		bar_lessor_destroy(process->lessor);
-		vlease_cvq_destroy(&process->cvq);
-		release_queues(dev);
-		rte_memzone_free(process->idle_ring);
-		vlease_dma_stop(process);
-		vlease_pci_close(&process->pci);
-		dev->data->mac_addrs = NULL; /* part of dev_private */
-	} else {
-		vlease_lessee_destroy(process);
-	}
-	vlease_processes[dev->data->port_id] = NULL;
+	vlease_processes[process->adapter->port_id] = NULL;
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		primary_close(dev);
+	else
+		secondary_close(dev);
 	dev->process_private = NULL;
 	free(process);
 	return 0;

@@ -2,6 +2,8 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "virtio_lease.h"
@@ -9,32 +11,115 @@
 /* How long the primary may take for a call: longer than the device for a control command. */
 #define CALL_TIMEOUT_MS 2000
 
-struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
-
 static uint32_t
 doorbell_slot(const struct vlease_process *process, unsigned int queue)
 {
 	return vlease_doorbell_slot(process->adapter->port_id, (uint16_t)queue);
 }
 
+/*
+ * The primary stops, configures and starts the port while this process polls it. ethdev's fast path
+ * is made for less: it takes the queues from an array in shared memory, where the primary's ethdev
+ * leaves a hole for as long as a queue is set up anew, and its burst functions are chosen once. So
+ * here it has an array of this process' own, with a queue in every place, and what may have changed
+ * is looked up again with each lease. A queue itself stays where it is, and what a burst looks at
+ * before it knows that it has the doorbell does not change.
+ */
+static void
+look_again(struct vlease_process *process)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
+	struct rte_eth_fp_ops *fast = &rte_eth_fp_ops[process->adapter->port_id];
+	uint16_t i;
+
+	vlease_set_bursts(dev);
+	fast->rx_pkt_burst = dev->rx_pkt_burst;
+	fast->tx_pkt_burst = dev->tx_pkt_burst;
+	fast->tx_pkt_prepare = dev->tx_pkt_prepare;
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		if (dev->data->rx_queues[i] != NULL)
+			process->rx_queues[i] = dev->data->rx_queues[i];
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		if (dev->data->tx_queues[i] != NULL)
+			process->tx_queues[i] = dev->data->tx_queues[i];
+}
+
+/* A queue that is not there: a burst on it asks for the doorbell, and that is all. */
+static int
+make_no_queues(struct vlease_process *process)
+{
+	const uint16_t port_id = process->adapter->port_id;
+	struct vlease_rxq *rxq;
+	struct vlease_txq *txq;
+	size_t bytes = process->adapter->max_pairs * (sizeof(*rxq) + sizeof(*txq));
+	uint16_t i;
+
+	process->no_queues = aligned_alloc(RTE_CACHE_LINE_SIZE, bytes);
+	if (process->no_queues == NULL)
+		return -ENOMEM;
+	memset(process->no_queues, 0, bytes);
+	for (i = 0; i < process->adapter->max_pairs; i++) {
+		rxq = RTE_PTR_ADD(process->no_queues, i * (sizeof(*rxq) + sizeof(*txq)));
+		txq = RTE_PTR_ADD(rxq, sizeof(*rxq));
+		rxq->doorbell_slot = vlease_doorbell_slot(port_id, 2 * i);
+		txq->doorbell_slot = vlease_doorbell_slot(port_id, 2 * i + 1);
+		process->rx_queues[i] = rxq;
+		process->tx_queues[i] = txq;
+	}
+	return 0;
+}
+
+void
+vlease_lessee_take_over(struct rte_eth_dev *dev)
+{
+	struct vlease_process *process = vlease_process(dev);
+	struct rte_eth_fp_ops *fast = &rte_eth_fp_ops[process->adapter->port_id];
+
+	look_again(process);
+	fast->rxq.data = process->rx_queues;
+	fast->txq.data = process->tx_queues;
+}
+
 static void
 granted(void *arg, unsigned int queue, void *address)
 {
-	vlease_set_doorbell(doorbell_slot(arg, queue), address);
+	look_again(arg);
+	vlease_doorbell_offer(doorbell_slot(arg, queue), address);
 }
 
-/* May run as a signal handler: a store is all it does. */
+/* May run as a signal handler: stores are all it does. */
 static void
 lost(void *arg, unsigned int queue)
 {
-	vlease_set_doorbell(doorbell_slot(arg, queue), NULL);
+	vlease_doorbell_withdraw(doorbell_slot(arg, queue));
+}
+
+static bool
+busy(void *arg, unsigned int queue)
+{
+	return !vlease_doorbell_is_quiet(doorbell_slot(arg, queue));
+}
+
+void
+vlease_lessee_restore_port_id(struct rte_eth_dev *dev)
+{
+	dev->data->port_id = vlease_adapter(dev)->port_id;
 }
 
 static void
 tell_link(const struct vlease_process *process)
 {
-	rte_eth_dev_callback_process(&rte_eth_devices[process->adapter->port_id],
-				     RTE_ETH_EVENT_INTR_LSC, NULL);
+	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
+
+	vlease_lessee_restore_port_id(dev);
+	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+/* The port is of no use any more; an application learns it from the link. */
+static void
+hangup(void *arg)
+{
+	tell_link(arg);
 }
 
 static void
@@ -90,15 +175,29 @@ vlease_lessee_create(struct vlease_process *process)
 		.length = (size_t)sysconf(_SC_PAGESIZE),
 		.granted = granted,
 		.lost = lost,
+		.busy = busy,
+		.hangup = hangup,
 		.notice = notice,
 		.arg = process,
 	};
 	int ret;
 
-	ret = bar_lessee_create(&conf, &process->lessee);
+	ret = vlease_doorbell_init();
+	if (ret != 0) {
+		VLEASE_LOG(ERR, "%s: the kernel has no private expedited membarrier(2), without "
+			   "which no lease can end in an orderly way: %s", conf.name,
+			   rte_strerror(-ret));
+		return ret;
+	}
+	ret = make_no_queues(process);
 	if (ret != 0)
+		return ret;
+	ret = bar_lessee_create(&conf, &process->lessee);
+	if (ret != 0) {
 		VLEASE_LOG(ERR, "%s: no channel to the primary process: %s", conf.name,
 			   rte_strerror(-ret));
+		free(process->no_queues);
+	}
 	return ret;
 }
 
@@ -110,6 +209,17 @@ vlease_lessee_destroy(struct vlease_process *process)
 	for (i = 0; i < 2 * process->adapter->max_pairs; i++)
 		lost(process, i);
 	bar_lessee_destroy(process->lessee);
+	free(process->no_queues);
+}
+
+static void
+request_lease(struct bar_lessee *lessee, uint32_t slot, unsigned int queue)
+{
+	if (vlease_doorbell_accept(slot))
+		return;
+	/* This burst has come to its end: who waits for that must not meet us here for ever. */
+	vlease_burst_end(slot);
+	bar_lessee_request(lessee, queue);
 }
 
 void
@@ -121,7 +231,7 @@ vlease_request_doorbell(uint32_t slot)
 	if (process == NULL)
 		return;
 	if (process->lessee != NULL)
-		bar_lessee_request(process->lessee, queue);
+		request_lease(process->lessee, slot, queue);
 	else if (process->lessor != NULL && bar_lessor_take(process->lessor, queue) == 0)
 		vlease_set_doorbell(slot, vlease_pci_doorbell(&process->pci,
 							      process->doorbell_offset[queue]));

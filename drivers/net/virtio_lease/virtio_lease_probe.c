@@ -304,10 +304,13 @@ pci_probe(struct rte_pci_driver *driver __rte_unused, struct rte_pci_device *pci
 	if (ret != 0)
 		return ret;
 	port_name(pci_dev, name, sizeof(name));
-	return rte_eth_dev_create(&pci_dev->device, name,
-				  primary ? sizeof(struct vlease_adapter) : 0,
-				  eth_dev_pci_specific_init, pci_dev,
-				  primary ? primary_init : secondary_init, &devargs);
+	ret = rte_eth_dev_create(&pci_dev->device, name,
+				 primary ? sizeof(struct vlease_adapter) : 0,
+				 eth_dev_pci_specific_init, pci_dev,
+				 primary ? primary_init : secondary_init, &devargs);
+	if (ret == 0 && !primary)
+		vlease_lessee_take_over(rte_eth_dev_allocated(name));
+	return ret;
 }
 
 static int
