@@ -70,6 +70,13 @@ struct bar_lessor_slice {
 	char name[BAR_SLICE_NAME_SIZE];	/**< for /proc/PID/maps, logs and telemetry */
 };
 
+/** What has become of requests for a slice. */
+struct bar_lease_counters {
+	uint64_t requests;	/**< lessees asked, and waited for the answer */
+	uint64_t refused;	/**< of these */
+	uint64_t lost;		/**< leases that were revoked before they were given back */
+};
+
 struct bar_lessor_conf {
 	/** What lessees ask for, unique in the process: the device's PCI address. Copied. */
 	const char *name;
@@ -98,6 +105,12 @@ struct bar_lessor_conf {
 	 * @return 0 or a negative errno, for the caller.
 	 */
 	int (*call)(void *arg, uint32_t code, int32_t value);
+	/**
+	 * Of each slice, for anybody to read, and written by the EAL interrupt thread, never back
+	 * to 0; may be in shared memory, and must last until bar_lessor_destroy(). NULL: not
+	 * counted.
+	 */
+	struct bar_lease_counters *counters;
 	void *arg;
 };
 

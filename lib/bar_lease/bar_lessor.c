@@ -61,6 +61,8 @@ bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor
 	for (i = 0; i < conf->nb_slices; i++) {
 		new->slots[i].slice = conf->slices[i];
 		new->slots[i].dmabuf = -1;
+		new->slots[i].counters = conf->counters != NULL ? &conf->counters[i] :
+							       &new->not_counted;
 	}
 	ret = lessor_publish(new);
 	if (ret != 0) {

@@ -56,8 +56,10 @@ peer_revoke_all(struct peer *peer)
 	for (i = 0; i < lessor->nb_slots; i++) {
 		struct slot *slot = &lessor->slots[i];
 
-		if (slot->holder == peer && slot_state(slot) == BAR_LEASE_LEASED)
+		if (slot->holder == peer && slot_state(slot) == BAR_LEASE_LEASED) {
 			slice_revoke(lessor, slot);
+			slot->counters->lost++;
+		}
 	}
 }
 

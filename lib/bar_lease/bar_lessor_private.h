@@ -29,6 +29,7 @@ struct slot {
 	int state;			/* enum bar_lease_state; atomic */
 	int dmabuf;			/* while LEASED or not revoked for sure, else -1 */
 	struct peer *holder;		/* while LEASED or REVOKED */
+	struct bar_lease_counters *counters;	/* of its user */
 	struct bar_lease_info info;
 };
 
@@ -46,6 +47,7 @@ struct bar_lessor {
 	unsigned int nb_peers;		/* atomic: counted by the rte_mp thread, too */
 	TAILQ_HEAD(, peer) peers;
 	TAILQ_HEAD(, peer) joining;	/* not yet admitted; under lessors_mutex */
+	struct bar_lease_counters not_counted;	/* where nobody wants to know */
 	unsigned int nb_slots;
 	struct slot slots[];
 };

@@ -87,6 +87,7 @@ slice_refuse(struct peer *peer, struct slot *slot, int error)
 	if (slot_state(slot) == BAR_LEASE_TAKEN)
 		holder = getpid();
 	slot->info.refused++;
+	slot->counters->refused++;
 	LEASE_LOG(INFO, "%s: %s: refused to process %d: %s, holder %d", peer->lessor->name,
 		  slot->slice.name, peer->pid, strerror(error), holder);
 	peer_tell(peer, LEASE_REFUSE, slot_index(peer->lessor, slot), error, holder);
@@ -110,6 +111,7 @@ slice_grant(struct peer *peer, struct slot *slot)
 	long page = sysconf(_SC_PAGESIZE);
 	int ret;
 
+	slot->counters->requests++;
 	if (!lessor_is_started(lessor)) {
 		slice_refuse(peer, slot, ENETDOWN);
 		return;

@@ -237,6 +237,7 @@ lessor_conf(void)
 		.nb_slices = NB_SLICES,
 		.reset = reset,
 		.call = world.no_calls ? NULL : call,
+		.counters = world.counters,
 		.arg = &world,
 	};
 	unsigned int i;

@@ -44,6 +44,7 @@ struct world {
 	unsigned int failed_maps;	/* atomic */
 	int reset_error;
 	bool reset_waits;		/* until reset_go() */
+	struct bar_lease_counters counters[NB_SLICES];
 	bool no_calls;			/* the lessor takes none */
 	int call_result;
 	unsigned int calls;		/* how many came; then the latest */

@@ -403,6 +403,31 @@ query_knows_its_slices(void **state)
 	assert_int_equal(info.pid, 0);
 }
 
+/* Asked for, refused, given back, asked for again and lost. */
+static void
+requests_and_their_ends_are_counted(void **state)
+{
+	struct agent *agent = agent_start(), *second = agent_start();
+	const struct bar_lease_counters *counters = &world.counters[2];
+	int32_t lease = agent_get(agent, 2);
+
+	agent_be_refused(second, 2, EBUSY, agent_pid(agent));
+	agent_say(agent, LEASE_RELEASE, 2, lease);
+	wait_state(2, BAR_LEASE_FREE);
+	assert_int_equal(counters->lost, 0);
+	agent_get(second, 2);
+	bar_lessor_stop(world.lessor, 0);
+	assert_int_equal(counters->requests, 3);
+	assert_int_equal(counters->refused, 1);
+	assert_int_equal(counters->lost, 1);
+	agent_be_refused(agent, 2, ENETDOWN, agent_pid(second));
+	assert_int_equal(counters->requests, 4);
+	assert_int_equal(counters->refused, 2);
+	agent_kill(second);
+	assert_int_equal(counters->lost, 1);
+	assert_int_equal(world.counters[1].requests, 0);
+}
+
 #define WITH_LESSOR(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 #define WITHOUT(test) cmocka_unit_test_setup_teardown(test, world_setup_empty, world_teardown)
 
@@ -415,6 +440,7 @@ main(void)
 		WITH_LESSOR(released_slice_is_reset_once_and_free),
 		WITH_LESSOR(slice_in_reset_is_not_free),
 		WITH_LESSOR(one_slice_has_one_holder),
+		WITH_LESSOR(requests_and_their_ends_are_counted),
 		WITH_LESSOR(freed_slice_is_announced_to_who_was_refused),
 		WITH_LESSOR(late_release_ends_no_new_lease),
 		WITH_LESSOR(taken_slice_is_not_granted),

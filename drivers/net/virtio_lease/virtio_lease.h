@@ -70,6 +70,7 @@ struct vlease_adapter {
 	uint64_t queues_reset;
 	uint64_t queues_quarantined;
 	uint64_t mbufs_reclaimed;
+	struct bar_lease_counters leases[VLEASE_MAX_VQS];
 };
 
 /* The port, in this process: process_private, from libc, so that the kernel frees it. */

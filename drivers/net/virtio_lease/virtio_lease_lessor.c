@@ -94,6 +94,7 @@ vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr mema
 		.nb_slices = nb_queues,
 		.reset = vlease_device_reset_queue,
 		.call = carry_out,
+		.counters = process->adapter->leases,
 		.arg = process,
 	};
 	struct bar_lessor_slice *slices;

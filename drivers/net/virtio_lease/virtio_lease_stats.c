@@ -140,11 +140,53 @@ static const struct queue_xstat tx_xstats[] = {
 	{ "full", tx_full },
 };
 
+struct lease_xstat {
+	const char *name;
+	size_t offset;		/* in struct bar_lease_counters */
+};
+
+static const struct lease_xstat lease_xstats[] = {
+	{ "lease_waits", offsetof(struct bar_lease_counters, requests) },
+	{ "lease_refused", offsetof(struct bar_lease_counters, refused) },
+	{ "lease_lost", offsetof(struct bar_lease_counters, lost) },
+};
+
 static unsigned int
 count_xstats(const struct rte_eth_dev *dev)
 {
-	return RTE_DIM(port_xstats) + dev->data->nb_rx_queues * RTE_DIM(rx_xstats) +
-	       dev->data->nb_tx_queues * RTE_DIM(tx_xstats);
+	return RTE_DIM(port_xstats) +
+	       dev->data->nb_rx_queues * (RTE_DIM(rx_xstats) + RTE_DIM(lease_xstats)) +
+	       dev->data->nb_tx_queues * (RTE_DIM(tx_xstats) + RTE_DIM(lease_xstats));
+}
+
+/* The virtqueues of one way: from first, every second. */
+static unsigned int
+read_leases(const struct vlease_adapter *adapter, uint16_t first, uint16_t nb_queues,
+	    struct rte_eth_xstat *xstats, unsigned int n)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nb_queues; i++)
+		for (j = 0; j < RTE_DIM(lease_xstats); j++, n++) {
+			xstats[n].id = n;
+			memcpy(&xstats[n].value, RTE_PTR_ADD(&adapter->leases[first + 2 * i],
+							     lease_xstats[j].offset),
+			       sizeof(xstats[n].value));
+		}
+	return n;
+}
+
+static unsigned int
+name_leases(const char *kind, uint16_t nb_queues, struct rte_eth_xstat_name *names,
+	    unsigned int n)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nb_queues; i++)
+		for (j = 0; j < RTE_DIM(lease_xstats); j++, n++)
+			snprintf(names[n].name, sizeof(names[n].name), "%s_q%u_%s", kind, i,
+				 lease_xstats[j].name);
+	return n;
 }
 
 static unsigned int
@@ -190,6 +232,8 @@ vlease_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigne
 			RTE_DIM(rx_xstats), xstats, n);
 	n = read_queues(dev->data->tx_queues, dev->data->nb_tx_queues, tx_xstats,
 			RTE_DIM(tx_xstats), xstats, n);
+	n = read_leases(vlease_adapter(dev), 0, dev->data->nb_rx_queues, xstats, n);
+	n = read_leases(vlease_adapter(dev), 1, dev->data->nb_tx_queues, xstats, n);
 	return (int)n;
 }
 
@@ -205,5 +249,7 @@ vlease_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *name
 		strlcpy(names[n].name, port_xstats[n].name, sizeof(names[n].name));
 	n = name_queues("rx", dev->data->nb_rx_queues, rx_xstats, RTE_DIM(rx_xstats), names, n);
 	n = name_queues("tx", dev->data->nb_tx_queues, tx_xstats, RTE_DIM(tx_xstats), names, n);
+	n = name_leases("rx", dev->data->nb_rx_queues, names, n);
+	n = name_leases("tx", dev->data->nb_tx_queues, names, n);
 	return (int)n;
 }
