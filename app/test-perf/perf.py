@@ -102,9 +102,14 @@ class Matrix:
         values = list(dict.fromkeys(key[at] for key in self.cells))
         return values if name == "mode" else sorted(values)
 
-    def worst(self, path):
-        ratios = [(self.ratio(key), key) for key in self.cells if key[0] == path]
-        return max((pair for pair in ratios if pair[0] is not None), default=(None, None))
+    def ratios(self, **part):
+        """(ratio, key) of each cell with both, of those whose key has this part."""
+        for key in self.cells:
+            if part.items() <= dict(zip(KEY, key)).items() and self.ratio(key) is not None:
+                yield self.ratio(key), key
+
+    def worst(self, path, **part):
+        return max(self.ratios(path=path, **part), default=(None, None))
 
 
 def measure(arguments):
@@ -247,14 +252,24 @@ def text_of_worst(worst):
     return "-" if worst[0] is None else f"{worst[0]:.2f}"
 
 
+def dearer_than_stock(matrix):
+    dearer = sorted((pair for pair in matrix.ratios() if pair[0] > 1), reverse=True)
+    yield f"{len(dearer)} cells in which ours takes more cycles than stock"
+    for ratio, key in dearer:
+        yield f"    {ratio:.2f} {name_of(key)}"
+
+
 def summary(matrix, lab):
-    for line in absences(matrix):
-        yield line
+    yield from absences(matrix)
+    yield from dearer_than_stock(matrix)
     yield f"spread (p75 - p25) / median: {spread(matrix):.1%} in the median cell"
     worst = {path: matrix.worst(path) for path in ("scalar", "vector")}
     for path, (ratio, key) in worst.items():
         if ratio is not None:
             yield f"worst {path} cell: {name_of(key)}"
+    ratio, key = matrix.worst("scalar", len=64, burst=32)
+    if ratio is not None:
+        yield f"worst scalar cell of 64 bytes in bursts of 32: {ratio:.2f} ({name_of(key)})"
     mixed = against_vectors(matrix)
     if mixed:
         yield f"ours scalar / stock vector, worst: {mixed[0]:.2f} ({name_of(mixed[1])})"
