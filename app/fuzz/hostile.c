@@ -48,6 +48,22 @@ check_element(const struct hostile *h, uint64_t address, uint32_t length)
 		"the driver sends what is no live buffer");
 }
 
+/** The same of a descriptor, and if it is a table, of what is in it. */
+static void
+check_descriptor(const struct hostile *h, uint64_t address, uint32_t length, uint16_t flags)
+{
+	const struct vlease_desc *table = (const struct vlease_desc *)(uintptr_t)address;
+	uint32_t i;
+
+	check_element(h, address, length);
+	if (!(flags & VLEASE_DESC_INDIRECT))
+		return;
+	require(in_ring(h, address, length) && length % sizeof(*table) == 0,
+		"a table of descriptors is in the ring memory");
+	for (i = 0; i < length / sizeof(*table); i++)
+		check_element(h, table[i].addr, table[i].len);
+}
+
 static void
 check_chain(const struct hostile *h, uint16_t place)
 {
@@ -56,13 +72,14 @@ check_chain(const struct hostile *h, uint16_t place)
 
 	if (vlease_is_packed(h->config)) {
 		for (i = 0; i < dev->popped.count; i++, place++)
-			check_element(h, dev->packed_desc[place & dev->mask].addr,
-				      dev->packed_desc[place & dev->mask].len);
+			check_descriptor(h, dev->packed_desc[place & dev->mask].addr,
+					 dev->packed_desc[place & dev->mask].len,
+					 dev->packed_desc[place & dev->mask].flags);
 		return;
 	}
 	for (i = 0; i < dev->size; i++) {
 		require(id < dev->size, "a chain stays in the ring");
-		check_element(h, dev->desc[id].addr, dev->desc[id].len);
+		check_descriptor(h, dev->desc[id].addr, dev->desc[id].len, dev->desc[id].flags);
 		if (!(dev->desc[id].flags & VLEASE_DESC_NEXT))
 			return;
 		id = dev->desc[id].next;

@@ -35,6 +35,7 @@ static const struct option {
 	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT },
 	{ .features = VIRTIO_F_EVENT_IDX },
 	{ .features = VIRTIO_F_NOTIFICATION_DATA },
+	{ .features = VIRTIO_F_INDIRECT_DESC },
 };
 
 struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];

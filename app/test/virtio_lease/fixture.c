@@ -312,7 +312,8 @@ start_eal(const char *program)
 size_t
 ring_bytes(uint16_t size)
 {
-	return vlease_txq_ring_bytes(size, mode->features, VLEASE_TX_OFFLOADS);
+	return vlease_txq_ring_bytes(size, mode->features | VIRTIO_F_INDIRECT_DESC,
+				     VLEASE_TX_OFFLOADS);
 }
 
 static void

@@ -399,18 +399,49 @@ element_at(const struct software_device *dev, uint16_t at)
 	};
 }
 
+/** Element of an indirect table; in a packed ring's each but the last goes on (2.8.7). */
+static struct element
+element_in(const struct software_device *dev, struct element table, uint16_t at)
+{
+	const struct vlease_desc *desc = (const struct vlease_desc *)table.at + at;
+	const uint16_t entries = table.len / sizeof(*desc);
+	struct element element = {
+		view(dev, desc->addr), rte_le_to_cpu_32(desc->len), rte_le_to_cpu_16(desc->flags),
+		rte_le_to_cpu_16(desc->next),
+	};
+
+	if (at >= entries)
+		element.len = 0;
+	if (dev->event != NULL) {
+		element.flags |= at + 1 < entries ? VLEASE_DESC_NEXT : 0;
+		element.next = at + 1;
+	}
+	return element;
+}
+
+/** Whether a descriptor stands for a whole table and nothing else. */
+static bool
+is_table(struct element element)
+{
+	return element.flags == VLEASE_DESC_INDIRECT && element.len != 0 &&
+	       element.len % sizeof(struct vlease_desc) == 0;
+}
+
 /** The bytes of a chain, header and all, through a sink that drops what does not fit. */
 static long
 gather(const struct software_device *dev, uint16_t at, uint8_t *hdr, uint8_t *frame, size_t room)
 {
+	struct element element, table = element_at(dev, at);
+	const bool indirect = is_table(table);
 	unsigned int links = 0;
-	struct element element;
 	size_t got = 0, i;
 
+	if (indirect)
+		at = 0;
 	for (;; at = element.next) {
 		if ((dev->event == NULL && at > dev->mask) || ++links > dev->size)
 			return -2;
-		element = element_at(dev, at);
+		element = indirect ? element_in(dev, table, at) : element_at(dev, at);
 		if (element.len == 0 || (element.flags & ~VLEASE_DESC_NEXT))
 			return -2;
 		for (i = 0; i < element.len && got < VLEASE_NET_HDR_SIZE; i++)

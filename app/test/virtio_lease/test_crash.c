@@ -68,6 +68,30 @@ fifo(const struct trial *t, const struct story *story)
 	       (uint32_t)t->rx.q->free_head << 16 | t->rx.q->used_cons;
 }
 
+/** The mbufs that a descriptor leads to, through a table or not. */
+static unsigned int
+reachable(const struct trial *t, uint64_t address, uint32_t len, uint16_t flags,
+	  struct rte_mbuf **mbufs)
+{
+	const struct vlease_desc *table = (const struct vlease_desc *)(uintptr_t)address;
+	unsigned int i, n = 0;
+	struct rte_mbuf *m;
+
+	if (!(flags & VLEASE_DESC_INDIRECT)) {
+		m = mbuf_at(&t->pool, address);
+		if (m != NULL)
+			mbufs[n++] = m;
+		return n;
+	}
+	assert_in_range(len, 1, VLEASE_TX_TABLE * sizeof(*table));
+	for (i = 0; i < len / sizeof(*table); i++) {
+		m = mbuf_at(&t->pool, table[i].addr);
+		if (m != NULL)
+			mbufs[n++] = m;
+	}
+	return n;
+}
+
 /** The mbufs that the device of a packed ring can reach: it stops where nothing is available. */
 static unsigned int
 visible_packed(const struct trial *t, const struct software_device *dev, struct rte_mbuf **mbufs)
@@ -75,16 +99,13 @@ visible_packed(const struct trial *t, const struct software_device *dev, struct 
 	const struct vlease_packed_desc *desc;
 	uint16_t at = dev->avail_cons, i;
 	unsigned int n = 0;
-	struct rte_mbuf *m;
 
 	for (i = 0; i < SIZE; i++, at++) {
 		desc = &dev->packed_desc[at & dev->mask];
 		if ((desc->flags & VLEASE_PACKED_TURN) != vlease_packed_avail_flags(at, SIZE))
 			break;
 		assert_true(desc->id < SIZE);
-		m = mbuf_at(&t->pool, desc->addr);
-		if (m != NULL)
-			mbufs[n++] = m;
+		n += reachable(t, desc->addr, desc->len, desc->flags, &mbufs[n]);
 	}
 	return n;
 }
@@ -95,7 +116,6 @@ visible(const struct trial *t, const struct software_device *dev, struct rte_mbu
 {
 	uint16_t idx, at = dev->avail_cons, links;
 	unsigned int n = 0;
-	struct rte_mbuf *m;
 	uint16_t id;
 
 	if (dev->event != NULL)
@@ -106,9 +126,8 @@ visible(const struct trial *t, const struct software_device *dev, struct rte_mbu
 		id = dev->avail->ring[at & dev->mask];
 		for (links = 0; links < SIZE; links++) {
 			assert_true(id < SIZE);
-			m = mbuf_at(&t->pool, dev->desc[id].addr);
-			if (m != NULL)
-				mbufs[n++] = m;
+			n += reachable(t, dev->desc[id].addr, dev->desc[id].len,
+				       dev->desc[id].flags, &mbufs[n]);
 			if (!(dev->desc[id].flags & VLEASE_DESC_NEXT))
 				break;
 			id = dev->desc[id].next;
@@ -374,11 +393,11 @@ transmit(struct trial *t)
 
 /** Frames of every kind are pending, most of them complete, and as many are to be sent. */
 static void
-tx_mixed(struct trial *t)
+tx_mixed_with(struct trial *t, uint64_t features)
 {
 	struct rte_mbuf *m[4];
 
-	make_tx(&t->tx, SIZE);
+	make_tx_with(&t->tx, SIZE, features, 0);
 	/* All that is complete is collected: how much it is, cannot be seen between chains. */
 	t->tx.q->free_thresh = 1;
 	t->tx.device.shuffle = 3;
@@ -400,6 +419,18 @@ tx_mixed(struct trial *t)
 	t->n_to_send = 4;
 }
 
+static void
+tx_mixed(struct trial *t)
+{
+	tx_mixed_with(t, 0);
+}
+
+static void
+tx_indirect(struct trial *t)
+{
+	tx_mixed_with(t, VIRTIO_F_INDIRECT_DESC);
+}
+
 /** The same with offloads: headers of their own, tags in front of which there is no room. */
 static void
 tx_offloads(struct trial *t)
@@ -408,7 +439,7 @@ tx_offloads(struct trial *t)
 
 	tx_mixed(t);
 	free_tx(&t->tx);
-	make_tx_with(&t->tx, SIZE, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&t->tx, SIZE, VIRTIO_F_INDIRECT_DESC, VLEASE_TX_OFFLOADS);
 	for (i = 0; i < t->n_to_send; i++) {
 		t->to_send[i]->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM;
 		t->to_send[i]->l2_len = RTE_ETHER_HDR_LEN;
@@ -490,6 +521,15 @@ owner_dies_sending_frames_of_all_kinds(void **state)
 }
 
 static void
+owner_dies_sending_indirect_tables(void **state)
+{
+	static const struct story story = { tx_indirect, transmit, true, 6 + 6, 6 };
+
+	kill_at_every_instruction(&story, 0);
+	kill_at_every_instruction(&story, 8);
+}
+
+static void
 owner_dies_sending_with_offloads(void **state)
 {
 	static const struct story story = { tx_offloads, transmit, true, 6 + 6, 6 };
@@ -548,6 +588,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(owner_dies_receiving_a_lie),
 		cmocka_unit_test(owner_dies_sending),
 		cmocka_unit_test(owner_dies_sending_frames_of_all_kinds),
+		cmocka_unit_test(owner_dies_sending_indirect_tables),
 		cmocka_unit_test(owner_dies_sending_with_offloads),
 		cmocka_unit_test(owner_dies_at_any_moment_of_its_traffic),
 	};

@@ -508,13 +508,13 @@ sending_stops_at_a_lie(void **state)
 }
 
 /**
- * Whatever a device can write to a ring. A length fits a buffer, since the device itself may take
- * the descriptor for an available one.
+ * Whatever a device can write to a ring. A length fits a buffer, and no buffer becomes a table,
+ * since the device itself may take the descriptor for an available one.
  */
 static void
 scribble(struct software_device *dev)
 {
-	uint16_t at = draw_below(SIZE), flags = draw_below(UINT16_MAX);
+	uint16_t at = draw_below(SIZE), flags = draw_below(UINT16_MAX) & ~VLEASE_DESC_INDIRECT;
 
 	if (dev->event == NULL) {
 		dev->used_idx += draw_below(UINT16_MAX);
@@ -590,14 +590,14 @@ noise_does_no_harm_to_receiving(void **state)
 }
 
 static void
-noise_does_no_harm_to_sending(void **state)
+noise_on_a_transmit_queue(uint64_t features)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 512, 0, ROOM);
 	unsigned int broken = 0, round;
 	struct rte_mbuf *m;
 	struct tx tx;
 
-	make_tx(&tx, SIZE);
+	make_tx_with(&tx, SIZE, features, 0);
 	tx.device.shuffle = 5;
 	for (round = 0; round < 200000; round++) {
 		m = draw_below(3) ? frame_mbuf(&pool, 4 * draw_below(8), 60, 0) :
@@ -627,6 +627,13 @@ noise_does_no_harm_to_sending(void **state)
 	free_tx(&tx);
 	assert_conserved(&pool);
 	free_pool(&pool);
+}
+
+static void
+noise_does_no_harm_to_sending(void **state)
+{
+	noise_on_a_transmit_queue(0);
+	noise_on_a_transmit_queue(VIRTIO_F_INDIRECT_DESC);
 }
 
 int

@@ -84,14 +84,14 @@ counters_survive(void **state)
 }
 
 static void
-pending_frames_come_back(void **state)
+pending_frames(uint64_t features)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 512, 16, ROOM);
 	struct rte_mbuf *m[3], *shared, *direct;
 	unsigned int round;
 	struct tx tx;
 
-	make_tx(&tx, SIZE);
+	make_tx_with(&tx, SIZE, features, 0);
 	assert_int_equal(reset_tx(&tx), 0);
 	for (round = 0; round < 50; round++) {
 		shared = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 0);
@@ -120,6 +120,13 @@ pending_frames_come_back(void **state)
 	free_tx(&tx);
 	assert_conserved(&pool);
 	free_pool(&pool);
+}
+
+static void
+pending_frames_come_back(void **state)
+{
+	pending_frames(0);
+	pending_frames(VIRTIO_F_INDIRECT_DESC);
 }
 
 /** One mbuf sent three times has three references: all go, and no more. */
@@ -242,7 +249,7 @@ false_pointer(const struct pool *pool, const struct pool *other, struct rte_mbuf
 	case 4:
 		return chunk + STAILQ_FIRST(&pool->mempool->mem_list)->len - 64;
 	case 5:
-		return (uintptr_t)held + 16 * (1 + draw_below(30));
+		return (uintptr_t)held + 32 * (1 + draw_below(15));
 	default:
 		return (uintptr_t)other->mempool;
 	}
@@ -301,7 +308,7 @@ rx_owner_may_leave_anything(void **state)
 }
 
 static void
-tx_owner_may_leave_anything(void **state)
+anything_left_by_a_tx_owner(uint64_t features)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 256, 0, ROOM);
 	struct pool other = make_pool(CHECKED_OPS, 64, 0, ROOM);
@@ -310,10 +317,14 @@ tx_owner_may_leave_anything(void **state)
 	struct tx tx;
 	int n;
 
-	make_tx(&tx, SIZE);
+	make_tx_with(&tx, SIZE, features, 0);
 	for (round = 0; round < 3000; round++) {
 		for (i = 0; i < 8; i++)
 			held[i] = rte_pktmbuf_alloc(i < 6 ? pool.mempool : other.mempool);
+		/* In chains that end anywhere, or not at all. */
+		for (i = 0; i < 8; i++)
+			held[i]->next = draw_below(2) ? held[draw_below(8)] :
+					(void *)false_pointer(&pool, &other, held[0]);
 		/* One that claims to be attached to nothing sensible. */
 		held[5]->ol_flags = RTE_MBUF_F_INDIRECT;
 		held[5]->buf_addr = (void *)(false_pointer(&pool, &other, held[0]) +
@@ -329,6 +340,8 @@ tx_owner_may_leave_anything(void **state)
 
 			tx.q->slots[i] = which < 8 ? (uintptr_t)held[which] :
 					 false_pointer(&pool, &other, held[0]);
+			if (draw_below(2))
+				tx.q->slots[i] |= VLEASE_SLOT_WHOLE;
 		}
 		n = vlease_txq_reclaim(tx.q, &tx.config);
 		assert_in_range(n, 0, 8);
@@ -342,6 +355,13 @@ tx_owner_may_leave_anything(void **state)
 	free_tx(&tx);
 	free_pool(&pool);
 	free_pool(&other);
+}
+
+static void
+tx_owner_may_leave_anything(void **state)
+{
+	anything_left_by_a_tx_owner(0);
+	anything_left_by_a_tx_owner(VIRTIO_F_INDIRECT_DESC);
 }
 
 int

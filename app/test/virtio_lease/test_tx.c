@@ -14,6 +14,16 @@
 #define BURST 32
 #define ROOM 2048
 
+/** Of all queues here: with VIRTIO_F_INDIRECT_DESC, or without. */
+static uint64_t features;
+
+/** How many descriptors a frame of so many pieces takes. */
+static unsigned int
+descriptors(unsigned int pieces)
+{
+	return features & VIRTIO_F_INDIRECT_DESC && pieces <= VLEASE_TX_TABLE ? 1 : pieces;
+}
+
 static void
 transmit(struct tx *tx, struct rte_mbuf *m)
 {
@@ -52,7 +62,7 @@ sizes(const char *ops, unsigned int cache)
 	struct tx tx;
 	size_t len;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	for (len = 14; len <= MAX_FRAME; len += len < 128 ? 1 : 61) {
 		transmit(&tx, frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, len, len));
 		expect(&tx, len, len);
@@ -83,16 +93,16 @@ segments_are_chained(void **state)
 	struct tx tx;
 	size_t len;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	for (segments = 1; segments <= 20; segments++) {
 		for (len = segments > 60 ? segments : 60; len <= 9000; len += 447) {
 			if (len / segments > ROOM - 64)
 				break;
 			transmit(&tx, frame_chain(&pool, segments, len, len));
-			assert_int_equal(vlease_txq_pending(tx.q), segments);
+			assert_int_equal(vlease_txq_pending(tx.q), descriptors(segments));
 			expect(&tx, len, len);
 			software_device_complete(&tx.device, 1);
-			assert_int_equal(vlease_txq_complete(tx.q), segments);
+			assert_int_equal(vlease_txq_complete(tx.q), descriptors(segments));
 			assert_int_equal(free_mbufs(&pool), pool.size);
 		}
 	}
@@ -109,17 +119,17 @@ header_has_a_descriptor_of_its_own(void **state)
 	unsigned int room;
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	memset(want, 0xee, sizeof(want));
 
 	for (room = 0; room < VLEASE_NET_HDR_SIZE; room++) {
 		m = frame_mbuf(&pool, room, 100, room);
 		transmit(&tx, m);
-		assert_int_equal(vlease_txq_pending(tx.q), 2);
+		assert_int_equal(vlease_txq_pending(tx.q), descriptors(2));
 		assert_memory_equal(m->buf_addr, want, room);
 		expect(&tx, 100, room);
 		software_device_complete(&tx.device, 1);
-		assert_int_equal(vlease_txq_complete(tx.q), 2);
+		assert_int_equal(vlease_txq_complete(tx.q), descriptors(2));
 	}
 	m = frame_mbuf(&pool, VLEASE_NET_HDR_SIZE, 100, 1);
 	transmit(&tx, m);
@@ -132,7 +142,7 @@ header_has_a_descriptor_of_its_own(void **state)
 	m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 100, 2);
 	rte_mbuf_refcnt_update(m, 1);
 	transmit(&tx, m);
-	assert_int_equal(vlease_txq_pending(tx.q), 2);
+	assert_int_equal(vlease_txq_pending(tx.q), descriptors(2));
 	assert_memory_equal(RTE_PTR_SUB(rte_pktmbuf_mtod(m, void *), sizeof(want)), want,
 			    sizeof(want));
 	expect(&tx, 100, 2);
@@ -145,7 +155,7 @@ header_has_a_descriptor_of_its_own(void **state)
 	assert_non_null(clone);
 	rte_pktmbuf_free(m);
 	transmit(&tx, clone);
-	assert_int_equal(vlease_txq_pending(tx.q), 2);
+	assert_int_equal(vlease_txq_pending(tx.q), descriptors(2));
 	expect(&tx, 100, 2);
 	assert_int_equal(free_mbufs(&pool), pool.size - 2);
 	finish(&tx, &pool);
@@ -169,7 +179,7 @@ external_buffers_are_sent_and_freed(void **state)
 	struct rte_mbuf *m;
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	external_freed = 0;
 	m = rte_pktmbuf_alloc(pool.mempool);
 	info = rte_pktmbuf_ext_shinfo_init_helper(buffer, &len, free_external, NULL);
@@ -195,7 +205,7 @@ shared_mbuf_is_sent_twice(void **state)
 	struct rte_mbuf *m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 100, 1), *both[2] = { m, m };
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	rte_mbuf_refcnt_update(m, 1);
 	assert_int_equal(tx.burst(tx.q, both, 2), 2);
 	expect(&tx, 100, 1);
@@ -219,7 +229,7 @@ mix(uint16_t size, uint32_t shuffle, unsigned int cache)
 	uint16_t n, i;
 	size_t len;
 
-	make_tx(&tx, size);
+	make_tx_with(&tx, size, features, 0);
 	tx.device.shuffle = shuffle;
 	while (seen < 2 * 65536 + 11) {
 		n = 1 + draw_below(BURST);
@@ -278,7 +288,7 @@ full_ring_takes_what_fits(void **state)
 	struct tx tx;
 	int i;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	for (i = 0; i < 100; i++)
 		m[i] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i);
 	assert_int_equal(tx.burst(tx.q, m, 100), 64);
@@ -304,7 +314,7 @@ long_chain_does_not_wait_for_the_threshold(void **state)
 	struct tx tx;
 	int i;
 
-	make_tx(&tx, 256);
+	make_tx_with(&tx, 256, features, 0);
 	for (i = 0; i < 20; i++) {
 		transmit(&tx, frame_chain(&pool, 200, 8000, i));
 		expect(&tx, 8000, i);
@@ -321,7 +331,7 @@ impossible_frames_are_dropped(void **state)
 	struct rte_mbuf *m[6];
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	m[0] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 0);
 	m[1] = frame_chain(&pool, 65, 1000, 1);
 	m[2] = frame_chain(&pool, 3, 600, 2);
@@ -362,7 +372,7 @@ no_doorbell_no_burst(void **state)
 	struct rte_mbuf *m = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 0);
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	vlease_set_doorbell(SLOT, NULL);
 	assert_int_equal(tx.burst(tx.q, &m, 1), 0);
 	assert_int_equal(doorbell_requests(), 1);
@@ -384,7 +394,7 @@ doorbell_is_rung_once_a_burst(void **state)
 	struct tx tx;
 	int round, i;
 
-	make_tx(&tx, 256);
+	make_tx_with(&tx, 256, features, 0);
 	for (round = 0; round < 10; round++) {
 		for (i = 0; i < BURST; i++)
 			m[i] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i);
@@ -413,7 +423,7 @@ pool_of_the_queue_follows_the_traffic(void **state)
 	struct pool second = make_pool(CHECKED_OPS, 64, 0, 256);
 	struct tx tx;
 
-	make_tx(&tx, 64);
+	make_tx_with(&tx, 64, features, 0);
 	transmit(&tx, frame_mbuf(&first, RTE_PKTMBUF_HEADROOM, 60, 0));
 	assert_ptr_equal(tx.q->pool, first.mempool);
 	transmit(&tx, frame_mbuf(&second, RTE_PKTMBUF_HEADROOM, 60, 1));
@@ -434,6 +444,78 @@ pool_of_the_queue_follows_the_traffic(void **state)
 	finish(&tx, &first);
 }
 
+/** Then a ring holds as many frames as it has descriptors, however many pieces they have. */
+static void
+frame_in_a_table_takes_one_descriptor(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 256);
+	struct tx tx;
+	int i;
+
+	make_tx_with(&tx, 16, features | VIRTIO_F_INDIRECT_DESC, 0);
+	for (i = 0; i < 16; i++)
+		transmit(&tx, frame_chain(&pool, VLEASE_TX_TABLE - i % 8, 1000, i));
+	assert_int_equal(vlease_txq_pending(tx.q), 16);
+	for (i = 0; i < 16; i++)
+		expect(&tx, 1000, i);
+	finish(&tx, &pool);
+}
+
+static void
+descriptors_say_whether_they_are_done(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 64, 0, 256);
+	struct tx tx;
+	int i;
+
+	make_tx_with(&tx, 32, features, 0);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 32), -EINVAL);
+	for (i = 0; i < 10; i++)
+		transmit(&tx, frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i));
+	assert_int_equal(vlease_tx_queue_count(tx.q), 10);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 0), RTE_ETH_TX_DESC_DONE);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 21), RTE_ETH_TX_DESC_DONE);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 22), RTE_ETH_TX_DESC_FULL);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 31), RTE_ETH_TX_DESC_FULL);
+	for (i = 0; i < 10; i++)
+		expect(&tx, 60, i);
+	software_device_complete(&tx.device, 4);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 25), RTE_ETH_TX_DESC_DONE);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 26), RTE_ETH_TX_DESC_FULL);
+	/* Of a queue that is another's, nothing is known, and nothing is touched. */
+	software_device_complete(&tx.device, 1);
+	vlease_set_doorbell(SLOT, NULL);
+	assert_int_equal(vlease_tx_descriptor_status(tx.q, 0), RTE_ETH_TX_DESC_UNAVAIL);
+	assert_int_equal(vlease_tx_queue_count(tx.q), 6);
+	finish(&tx, &pool);
+}
+
+static void
+cleanup_frees_what_is_complete(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 256);
+	struct tx tx;
+	int i;
+
+	make_tx_with(&tx, 256, features, 0);
+	for (i = 0; i < 200; i++) {
+		transmit(&tx, frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, i));
+		expect(&tx, 60, i);
+	}
+	assert_int_equal(vlease_tx_done_cleanup(tx.q, 0), 0);
+	software_device_complete(&tx.device, 6);
+	assert_int_equal(vlease_tx_done_cleanup(tx.q, 0), 6);
+	assert_int_equal(free_mbufs(&pool), pool.size - 194);
+	software_device_complete(&tx.device, 190);
+	assert_in_range(vlease_tx_done_cleanup(tx.q, 10), 10, 10 + 64);
+	vlease_tx_done_cleanup(tx.q, 0);
+	assert_int_equal(free_mbufs(&pool), pool.size - 4);
+	software_device_complete(&tx.device, 4);
+	vlease_set_doorbell(SLOT, NULL);
+	assert_int_equal(vlease_tx_done_cleanup(tx.q, 0), -ENODEV);
+	finish(&tx, &pool);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -451,8 +533,14 @@ main(int argc, char **argv)
 		cmocka_unit_test(no_doorbell_no_burst),
 		cmocka_unit_test(doorbell_is_rung_once_a_burst),
 		cmocka_unit_test(pool_of_the_queue_follows_the_traffic),
+		cmocka_unit_test(frame_in_a_table_takes_one_descriptor),
+		cmocka_unit_test(descriptors_say_whether_they_are_done),
+		cmocka_unit_test(cleanup_frees_what_is_complete),
 	};
+	int failed;
 
 	start_eal(argv[0]);
-	return run_in_all_modes(tests);
+	failed = run_in_all_modes(tests);
+	features = VIRTIO_F_INDIRECT_DESC;
+	return failed + run_in_all_modes(tests);
 }

@@ -22,6 +22,9 @@
 #define TAG sizeof(struct rte_vlan_hdr)
 #define TCI 0x6123
 
+/** Of all queues here: with VIRTIO_F_INDIRECT_DESC, or without. */
+static uint64_t features;
+
 /** How a frame lies in memory. */
 enum shape {
 	ALONE,		/* one segment, room for the header */
@@ -121,7 +124,7 @@ checksums_are_asked_for(void **state)
 	struct rte_mbuf *m;
 	struct tx tx;
 
-	make_tx_with(&tx, 16, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, 16, features, VLEASE_TX_OFFLOADS);
 	for (shape = 0; shape < N_SHAPES; shape++) {
 		m = shaped(&pool, shape, 100, 1);
 		ask_checksum(m, RTE_MBUF_F_TX_UDP_CKSUM);
@@ -190,7 +193,7 @@ segmentation_is_asked_for(void **state)
 	struct tx tx;
 	int ipv6;
 
-	make_tx_with(&tx, 16, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, 16, features, VLEASE_TX_OFFLOADS);
 	for (shape = 0; shape < N_SHAPES; shape++) {
 		for (ipv6 = 0; ipv6 < 2; ipv6++) {
 			m = shaped(&pool, shape, 2000, 1);
@@ -213,7 +216,7 @@ tags_are_inserted(void **state)
 	enum shape shape;
 	struct tx tx;
 
-	make_tx_with(&tx, 16, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, 16, features, VLEASE_TX_OFFLOADS);
 	for (shape = 0; shape < N_SHAPES; shape++) {
 		m = shaped(&pool, shape, 100, 1);
 		m->ol_flags |= RTE_MBUF_F_TX_VLAN;
@@ -298,7 +301,7 @@ impossible_requests_are_refused(void **state)
 	enum shape shape;
 	struct tx tx;
 
-	make_tx_with(&tx, 16, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, 16, features, VLEASE_TX_OFFLOADS);
 	for (bad = bad_requests; bad < bad_requests + RTE_DIM(bad_requests); bad++) {
 		for (shape = 0; shape < N_SHAPES; shape++) {
 			m[0] = frame_mbuf(&pool, RTE_PKTMBUF_HEADROOM, 60, 7);
@@ -334,7 +337,7 @@ queue_does_what_it_was_configured_for(void **state)
 	assert_null(vlease_tx_prepare(RTE_ETH_TX_OFFLOAD_MULTI_SEGS));
 	assert_ptr_equal(vlease_tx_prepare(RTE_ETH_TX_OFFLOAD_TCP_TSO), vlease_prepare_pkts);
 	for (i = 0; i < RTE_DIM(offloads); i++) {
-		make_tx_with(&tx, 16, 0, offloads[i]);
+		make_tx_with(&tx, 16, features, offloads[i]);
 		tx.burst = vlease_tx_burst(mode->features, VLEASE_TX_OFFLOADS);
 		m[0] = frame_mbuf(&pool, 0, 100, 0);
 		m[0]->ol_flags |= RTE_MBUF_F_TX_VLAN;
@@ -408,7 +411,7 @@ prepared_checksums_come_out_right(void **state)
 	struct tx tx;
 	int ipv6;
 
-	make_tx_with(&tx, 16, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, 16, features, VLEASE_TX_OFFLOADS);
 	for (ipv6 = 0; ipv6 < 2; ipv6++) {
 		m = packet(&pool, 301, ipv6, IPPROTO_UDP);
 		m->ol_flags |= (ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) |
@@ -450,7 +453,7 @@ requests_do_not_get_mixed_up(void **state)
 	enum shape shape;
 	struct tx tx;
 
-	make_tx_with(&tx, SIZE, 0, VLEASE_TX_OFFLOADS);
+	make_tx_with(&tx, SIZE, features, VLEASE_TX_OFFLOADS);
 	tx.device.shuffle = 7;
 	while (seen < 65536 + 11) {
 		kind = draw_below(4);
@@ -505,7 +508,10 @@ main(int argc, char **argv)
 		cmocka_unit_test(prepared_checksums_come_out_right),
 		cmocka_unit_test(requests_do_not_get_mixed_up),
 	};
+	int failed;
 
 	start_eal(argv[0]);
-	return run_in_all_modes(tests);
+	failed = run_in_all_modes(tests);
+	features = VIRTIO_F_INDIRECT_DESC;
+	return failed + run_in_all_modes(tests);
 }

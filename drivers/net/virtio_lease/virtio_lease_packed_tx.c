@@ -52,7 +52,7 @@ static __rte_noinline unsigned int
 tx_collect_batch(struct vlease_txq *q)
 {
 	uint16_t place = tx_used_place(q), id;
-	unsigned int n, left;
+	unsigned int n, left, i;
 	uint64_t word;
 
 	word = vlease_packed_load(&q->packed_desc[place & q->mask]);
@@ -64,6 +64,8 @@ tx_collect_batch(struct vlease_txq *q)
 		tx_break(q, VLEASE_BROKEN_USED_ID);
 		return 0;
 	}
+	for (i = 0; i < n; i++)
+		q->used_cons += !(q->slots[(uint16_t)(place + i) & q->mask] & VLEASE_SLOT_MORE);
 	for (left = n; left > TX_COLLECT; left -= TX_COLLECT)
 		tx_give_back(q, TX_COLLECT);
 	tx_give_back(q, left);
@@ -88,6 +90,7 @@ tx_collect_in_order(struct vlease_txq *q)
 	}
 	if (n == 0)
 		return tx_collect_batch(q);
+	q->used_cons += n;
 	tx_give_back(q, n);
 	return n;
 }
@@ -111,6 +114,7 @@ tx_collect_any_order(struct vlease_txq *q)
 		if (unlikely(!tx_take(q, &batch, id)))
 			break;
 	}
+	q->used_cons += n;
 	return tx_return(q, &batch);
 }
 
@@ -137,15 +141,12 @@ tx_set_desc(struct vlease_txq *q, struct tx_burst burst, struct tx_piece piece, 
 }
 
 static inline struct tx_burst
-tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uintptr_t word,
-	    const bool in_order)
+tx_describe(struct vlease_txq *q, struct tx_burst burst, struct tx_piece piece, uint16_t flags,
+	    uintptr_t word, const bool in_order)
 {
 	const uint16_t id = tx_id(q, burst.head, in_order);
-	const struct tx_piece piece = {
-		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
-	};
 
-	burst = tx_set_desc(q, burst, piece, id, 0);
+	burst = tx_set_desc(q, burst, piece, id, flags);
 	q->slots[id] = word;
 	burst.idx++;
 	return burst;
@@ -212,9 +213,9 @@ tx_place(const struct vlease_txq *q)
 }
 
 unsigned int
-vlease_packed_complete(struct vlease_txq *q)
+vlease_packed_complete(struct vlease_txq *q, unsigned int most)
 {
-	return q->in_order ? tx_collect_all(q, true) : tx_collect_all(q, false);
+	return q->in_order ? tx_collect_all(q, most, true) : tx_collect_all(q, most, false);
 }
 
 uint16_t

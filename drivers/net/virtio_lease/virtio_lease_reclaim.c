@@ -74,37 +74,6 @@ has_posted_free_id(const struct ownership *o, const uintptr_t *slots, uint16_t s
 	return false;
 }
 
-/**
- * Collect the mbufs of all ids that are not free, sorted. Where the FIFO is damaged, an idle slot
- * may be a free one, and is left alone: better to lose its mbuf than to give it two owners.
- */
-static void
-collect(struct ownership *o, const uintptr_t *slots, uint16_t size, bool damaged)
-{
-	uintptr_t word;
-	unsigned int i;
-
-	for (i = 0; i < size; i++) {
-		word = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
-		if (is_free(o, i) || (damaged && word & VLEASE_SLOT_IDLE))
-			continue;
-		word &= ~VLEASE_SLOT_BITS;
-		if (word != 0)
-			o->mbufs[o->n++] = word;
-	}
-	qsort(o->mbufs, o->n, sizeof(*o->mbufs), compare);
-}
-
-static struct ownership *
-ownership_new(uint16_t size)
-{
-	struct ownership *o = calloc(1, sizeof(*o) + size * sizeof(uintptr_t));
-
-	if (o != NULL)
-		o->mbufs = (uintptr_t *)(o + 1);
-	return o;
-}
-
 /** Whether an address is that of an object of the pool, as far as the pool itself can tell. */
 static int
 pool_holds(struct rte_mempool *pool, uintptr_t object)
@@ -121,42 +90,6 @@ pool_holds(struct rte_mempool *pool, uintptr_t object)
 			return rte_mempool_from_obj((void *)object) == pool;
 	}
 	return 0;
-}
-
-int
-vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
-{
-	const struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
-	const uint16_t *ids = vlease_is_packed(c) ? (const uint16_t *)&q->slots[c->size] :
-			      avail->ring;
-	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
-	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
-	struct ownership *o = ownership_new(c->size);
-	struct rte_mbuf *m;
-	unsigned int i;
-	bool damaged;
-	int freed = 0;
-
-	if (o == NULL)
-		return -ENOMEM;
-	mark_fifo(o, ids, q->free_head, nfree, c);
-	damaged = o->n_free != nfree || has_posted_free_id(o, q->slots, c->size);
-	collect(o, q->slots, c->size, damaged);
-	for (i = 0; i < o->n; i++) {
-		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
-			continue;
-		/* The owner may have been joining it to a frame. */
-		m = (struct rte_mbuf *)o->mbufs[i];
-		rte_mbuf_refcnt_set(m, 1);
-		m->nb_segs = 1;
-		m->next = NULL;
-		m->ol_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
-		vlease_pool_put(c->pool, &m, 1);
-		freed++;
-	}
-	free(o);
-	vlease_rxq_init(q, c);
-	return freed;
 }
 
 /** The search for the pool of an mbuf. */
@@ -191,6 +124,90 @@ find_mbuf(uintptr_t address, struct rte_mempool *hint)
 	return search.pool != NULL && m->pool == search.pool ? m : NULL;
 }
 
+/** Add a candidate, and up to so many mbufs in all that hang on it: none is freed before. */
+static void
+add(struct ownership *o, uintptr_t mbuf, unsigned int most)
+{
+	struct rte_mempool *hint = NULL;
+	struct rte_mbuf *m;
+
+	while (mbuf != 0) {
+		o->mbufs[o->n++] = mbuf;
+		m = --most > 0 ? find_mbuf(mbuf, hint) : NULL;
+		if (m == NULL)
+			break;
+		hint = m->pool;
+		mbuf = (uintptr_t)__atomic_load_n(&m->next, __ATOMIC_RELAXED);
+	}
+}
+
+/**
+ * Collect the mbufs of all ids that are not free, at most so many of one, sorted. Where the FIFO is
+ * damaged, an idle slot may be a free one, and is left alone: better to lose its mbuf than to give
+ * it two owners.
+ */
+static void
+collect(struct ownership *o, const uintptr_t *slots, uint16_t size, unsigned int most,
+	bool damaged)
+{
+	uintptr_t word;
+	unsigned int i;
+
+	for (i = 0; i < size; i++) {
+		word = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
+		if (is_free(o, i) || (damaged && word & VLEASE_SLOT_IDLE))
+			continue;
+		add(o, word & ~VLEASE_SLOT_BITS, word & VLEASE_SLOT_WHOLE ? most : 1);
+	}
+	qsort(o->mbufs, o->n, sizeof(*o->mbufs), compare);
+}
+
+static struct ownership *
+ownership_new(size_t candidates)
+{
+	struct ownership *o = calloc(1, sizeof(*o) + candidates * sizeof(uintptr_t));
+
+	if (o != NULL)
+		o->mbufs = (uintptr_t *)(o + 1);
+	return o;
+}
+
+int
+vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
+{
+	const struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
+	const uint16_t *ids = vlease_is_packed(c) ? (const uint16_t *)&q->slots[c->size] :
+			      avail->ring;
+	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
+	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
+	struct ownership *o = ownership_new(c->size);
+	struct rte_mbuf *m;
+	unsigned int i;
+	bool damaged;
+	int freed = 0;
+
+	if (o == NULL)
+		return -ENOMEM;
+	mark_fifo(o, ids, q->free_head, nfree, c);
+	damaged = o->n_free != nfree || has_posted_free_id(o, q->slots, c->size);
+	collect(o, q->slots, c->size, 1, damaged);
+	for (i = 0; i < o->n; i++) {
+		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
+			continue;
+		/* The owner may have been joining it to a frame. */
+		m = (struct rte_mbuf *)o->mbufs[i];
+		rte_mbuf_refcnt_set(m, 1);
+		m->nb_segs = 1;
+		m->next = NULL;
+		m->ol_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
+		vlease_pool_put(c->pool, &m, 1);
+		freed++;
+	}
+	free(o);
+	vlease_rxq_init(q, c);
+	return freed;
+}
+
 /** Free one reference to a segment that another process sent. Returns whether there was one. */
 static int
 free_segment(struct rte_mbuf *m)
@@ -220,7 +237,8 @@ int
 vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 {
 	uint16_t nfree = (uint16_t)(q->free_tail - q->free_head);
-	struct ownership *o = ownership_new(c->size);
+	const unsigned int most = c->features & VIRTIO_F_INDIRECT_DESC ? VLEASE_TX_TABLE : 1;
+	struct ownership *o = ownership_new((size_t)c->size * most);
 	struct rte_mempool *hint = NULL;
 	unsigned int i, left = 0;
 	struct rte_mbuf *m;
@@ -229,7 +247,7 @@ vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 	if (o == NULL)
 		return -ENOMEM;
 	mark_fifo(o, (const uint16_t *)&q->slots[c->size], q->free_head, nfree, c);
-	collect(o, q->slots, c->size, o->n_free != nfree);
+	collect(o, q->slots, c->size, most, o->n_free != nfree);
 	for (i = 0; i < o->n; i++) {
 		m = find_mbuf(o->mbufs[i], hint);
 		if (m == NULL)

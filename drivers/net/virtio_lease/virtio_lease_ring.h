@@ -42,6 +42,8 @@
 #define VLEASE_DESC_NEXT 1
 /** The device writes this buffer. */
 #define VLEASE_DESC_WRITE 2
+/** This is a table of descriptors; 2.7.5.3, 2.8.7. */
+#define VLEASE_DESC_INDIRECT 4
 /** In avail flags: the driver polls and wants no interrupts; 2.7.6. */
 #define VLEASE_AVAIL_NO_INTERRUPT 1
 /** In used flags: the device looks by itself and wants no doorbell; 2.7.8. */

@@ -18,8 +18,9 @@
  *
  * - A descriptor id is either free or the queue's. The free ids stand in a FIFO, and two counters
  *   say which of its slots hold them. An id that is not there is the queue's, and so is the mbuf
- *   in its slot of slots[]. With VIRTIO_F_IN_ORDER slot and id are the same, and there is no
- *   FIFO but the counters.
+ *   in its slot of slots[]; with VLEASE_SLOT_WHOLE, so are those that hang on that one, and they
+ *   hang on it until the id is given back. With VIRTIO_F_IN_ORDER slot and id are the same, and
+ *   there is no FIFO but the counters.
  * - Taking ids out of the FIFO is one store (free_head), made when the mbufs stand in their slots
  *   and before the device can see the descriptors.
  * - Giving ids back is one store (Rx: used_cons, Tx: free_tail), made before the mbufs go to the
@@ -43,7 +44,9 @@
 #define VLEASE_SLOT_MORE ((uintptr_t)4)
 /** Tx: the mbuf is shared, attached or of another pool: freeing it must look at it. */
 #define VLEASE_SLOT_FOREIGN ((uintptr_t)8)
-#define VLEASE_SLOT_BITS ((uintptr_t)15)
+/** Tx: the frame's other segments hang on this mbuf; one descriptor stands for all of them. */
+#define VLEASE_SLOT_WHOLE ((uintptr_t)16)
+#define VLEASE_SLOT_BITS ((uintptr_t)31)
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,8 +72,8 @@
  * the others are the offloads that a port may offer if the device has the features that it takes.
  */
 #define VLEASE_DATAPATH_FEATURES \
-	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED | \
-	 VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM)
+	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | \
+	 VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM)
 #define VLEASE_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
 #define VLEASE_TX_OFFLOADS (VLEASE_TX_HEADER_OFFLOADS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
@@ -78,6 +81,12 @@
 #define VLEASE_TX_HEADER_OFFLOADS \
 	(RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
 	 RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
+
+/**
+ * Entries of an indirect table (VIRTIO 1.2, 2.7.5.3). Each id has one, in the ring memory; frames
+ * with more pieces take as many descriptors.
+ */
+#define VLEASE_TX_TABLE 16
 
 /** Why a queue was given up: what the device did that no device may do. */
 enum vlease_broken {
@@ -249,6 +258,10 @@ struct vlease_txq {
 	/** Of each id, in the ring memory. NULL without VLEASE_TX_HEADER_OFFLOADS. */
 	struct vlease_tx_header *headers;
 	rte_iova_t headers_iova;
+	/** Indirect tables of VLEASE_TX_TABLE entries, of each id, likewise. */
+	struct vlease_desc *tables;
+	rte_iova_t tables_iova;
+	uint16_t table_entries;	/**< those of one; 0 without VIRTIO_F_INDIRECT_DESC */
 
 	/**
 	 * Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail.
@@ -257,7 +270,7 @@ struct vlease_txq {
 	uint16_t free_head __rte_cache_aligned;
 	uint16_t free_tail;
 	uint16_t avail_idx;	/**< frames made available */
-	uint16_t used_cons;	/**< split: frames completed */
+	uint16_t used_cons;	/**< frames completed and collected */
 	uint8_t rung;
 	uint8_t broken;
 	struct vlease_tx_stats stats;
@@ -273,15 +286,32 @@ vlease_rxq_ring_bytes(uint16_t size, uint64_t features)
 	       vlease_ring_bytes(size);
 }
 
-/** The same; behind the ring, headers. */
+/** Where the headers of a transmit queue are, from the start of the ring memory. */
 static inline size_t
-vlease_txq_ring_bytes(uint16_t size, uint64_t features, uint64_t offloads)
+vlease_tx_headers_offset(uint16_t size, uint64_t features)
+{
+	return vlease_rxq_ring_bytes(size, features);
+}
+
+/** Where the indirect tables are. */
+static inline size_t
+vlease_tx_tables_offset(uint16_t size, uint64_t features, uint64_t offloads)
 {
 	size_t headers = offloads & VLEASE_TX_HEADER_OFFLOADS ?
 			 size * sizeof(struct vlease_tx_header) : 0;
 
-	return vlease_rxq_ring_bytes(size, features) +
+	return vlease_tx_headers_offset(size, features) +
 	       RTE_ALIGN_CEIL(headers, RTE_CACHE_LINE_SIZE);
+}
+
+/** As vlease_rxq_ring_bytes(); behind the ring, headers and tables. */
+static inline size_t
+vlease_txq_ring_bytes(uint16_t size, uint64_t features, uint64_t offloads)
+{
+	size_t tables = features & VIRTIO_F_INDIRECT_DESC ?
+			size * VLEASE_TX_TABLE * sizeof(struct vlease_desc) : 0;
+
+	return vlease_tx_tables_offset(size, features, offloads) + tables;
 }
 
 /** Bytes of shared memory that a queue takes, aligned to a cache line. */
@@ -363,6 +393,25 @@ vlease_txq_pending(const struct vlease_txq *q)
 }
 
 /**
+ * eth_tx_descriptor_status_t, of the descriptor @p offset behind the next one: RTE_ETH_TX_DESC_DONE
+ * if it is free, having been collected on this occasion. For the owner; who is not learns that the
+ * descriptor is RTE_ETH_TX_DESC_UNAVAIL.
+ */
+int vlease_tx_descriptor_status(void *tx_queue, uint16_t offset);
+
+/**
+ * eth_tx_done_cleanup_t: collect completions, for the owner, until at least @p most descriptors are
+ * free, 0: all. They are collected in batches of up to 64.
+ *
+ * @return
+ *   Number of frames freed, or -ENODEV: this process does not hold the lease.
+ */
+int vlease_tx_done_cleanup(void *tx_queue, uint32_t most);
+
+/** eth_tx_queue_count_t: descriptors in use. */
+int vlease_tx_queue_count(void *tx_queue);
+
+/**
  * Collect completions: free the mbufs of frames that the device has sent. For the owner.
  *
  * @return
@@ -370,9 +419,9 @@ vlease_txq_pending(const struct vlease_txq *q)
  */
 unsigned int vlease_txq_complete(struct vlease_txq *q);
 
-/** The same, for a queue of one layout that is not broken. */
-unsigned int vlease_split_complete(struct vlease_txq *q);
-unsigned int vlease_packed_complete(struct vlease_txq *q);
+/** The same until so many are free, for a queue of one layout that is not broken. */
+unsigned int vlease_split_complete(struct vlease_txq *q, unsigned int most);
+unsigned int vlease_packed_complete(struct vlease_txq *q, unsigned int most);
 
 /**
  * Burst functions (eth_rx_burst_t, eth_tx_burst_t). Without a doorbell they ask for one and

@@ -19,7 +19,8 @@ tx_used(struct vlease_txq *q)
 static inline int
 tx_has_many_complete(struct vlease_txq *q, const bool in_order __rte_unused)
 {
-	return tx_used(q) >= q->free_thresh;
+	return (uint16_t)(q->avail_idx - q->used_cons) >= q->free_thresh &&
+	       tx_used(q) >= q->free_thresh;
 }
 
 static inline uint16_t
@@ -79,15 +80,12 @@ tx_set_desc(struct vlease_desc *desc, struct tx_piece piece, uint16_t flags, uin
 }
 
 static inline struct tx_burst
-tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m, uintptr_t word,
-	    const bool in_order)
+tx_describe(struct vlease_txq *q, struct tx_burst burst, struct tx_piece piece, uint16_t flags,
+	    uintptr_t word, const bool in_order)
 {
 	const uint16_t id = tx_id(q, burst.head++, in_order);
-	const struct tx_piece piece = {
-		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
-	};
 
-	tx_set_desc(&q->desc[id], piece, 0, 0);
+	tx_set_desc(&q->desc[id], piece, flags, 0);
 	q->slots[id] = word;
 	vlease_set_avail(q->avail, burst.idx++ & q->mask, id);
 	return burst;
@@ -148,9 +146,9 @@ tx_place(const struct vlease_txq *q)
 }
 
 unsigned int
-vlease_split_complete(struct vlease_txq *q)
+vlease_split_complete(struct vlease_txq *q, unsigned int most)
 {
-	return q->in_order ? tx_collect_all(q, true) : tx_collect_all(q, false);
+	return q->in_order ? tx_collect_all(q, most, true) : tx_collect_all(q, most, false);
 }
 
 uint16_t

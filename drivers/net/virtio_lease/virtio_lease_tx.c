@@ -2,6 +2,7 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include <rte_errno.h>
@@ -61,6 +62,8 @@ tx_refused(uint64_t offloads)
 int
 vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 {
+	size_t offset;
+
 	if (!rte_is_power_of_2(c->size) || c->size > VLEASE_MAX_QUEUE_SIZE ||
 	    c->free_thresh > c->size || c->vq_index >= VLEASE_MAX_VQS ||
 	    (uintptr_t)c->ring % RTE_CACHE_LINE_SIZE != 0)
@@ -80,8 +83,16 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 	}
 	q->headers = NULL;
 	if (c->offloads & VLEASE_TX_HEADER_OFFLOADS) {
-		q->headers = RTE_PTR_ADD(c->ring, vlease_rxq_ring_bytes(c->size, c->features));
-		q->headers_iova = c->ring_iova + vlease_rxq_ring_bytes(c->size, c->features);
+		offset = vlease_tx_headers_offset(c->size, c->features);
+		q->headers = RTE_PTR_ADD(c->ring, offset);
+		q->headers_iova = c->ring_iova + offset;
+	}
+	q->table_entries = 0;
+	if (c->features & VIRTIO_F_INDIRECT_DESC) {
+		offset = vlease_tx_tables_offset(c->size, c->features, c->offloads);
+		q->tables = RTE_PTR_ADD(c->ring, offset);
+		q->tables_iova = c->ring_iova + offset;
+		q->table_entries = VLEASE_TX_TABLE;
 	}
 	q->refused = tx_refused(c->offloads);
 	q->packed = vlease_is_packed(c);
@@ -97,12 +108,57 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 	return 0;
 }
 
-unsigned int
-vlease_txq_complete(struct vlease_txq *q)
+static unsigned int
+tx_complete(struct vlease_txq *q, unsigned int most)
 {
 	if (q->broken)
 		return 0;
-	return q->packed ? vlease_packed_complete(q) : vlease_split_complete(q);
+	return q->packed ? vlease_packed_complete(q, most) : vlease_split_complete(q, most);
+}
+
+unsigned int
+vlease_txq_complete(struct vlease_txq *q)
+{
+	return tx_complete(q, UINT_MAX);
+}
+
+int
+vlease_tx_done_cleanup(void *tx_queue, uint32_t most)
+{
+	struct vlease_txq *q = tx_queue;
+	const uint16_t before = q->used_cons;
+	int n = -ENODEV;
+
+	if (vlease_burst_begin(q->doorbell_slot) != NULL) {
+		/* A frame takes at least one descriptor. */
+		tx_complete(q, most == 0 ? UINT_MAX : most);
+		n = (uint16_t)(q->used_cons - before);
+	}
+	vlease_burst_end(q->doorbell_slot);
+	return n;
+}
+
+int
+vlease_tx_descriptor_status(void *tx_queue, uint16_t offset)
+{
+	struct vlease_txq *q = tx_queue;
+	int status = RTE_ETH_TX_DESC_UNAVAIL;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	if (vlease_burst_begin(q->doorbell_slot) != NULL) {
+		vlease_txq_complete(q);
+		status = offset < q->size - vlease_txq_pending(q) ? RTE_ETH_TX_DESC_DONE :
+			 RTE_ETH_TX_DESC_FULL;
+	}
+	vlease_burst_end(q->doorbell_slot);
+	return status;
+}
+
+int
+vlease_tx_queue_count(void *tx_queue)
+{
+	return vlease_txq_pending(tx_queue);
 }
 
 struct tx_header

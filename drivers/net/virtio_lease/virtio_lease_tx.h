@@ -12,6 +12,7 @@
  */
 
 #include <assert.h>
+#include <limits.h>
 
 #include <rte_prefetch.h>
 
@@ -19,6 +20,9 @@
 
 /** mbufs collected at once: the most that a crash between collecting and freeing loses. */
 #define TX_COLLECT 64
+
+/** Frames of fewer pieces take as many descriptors also where there are indirect tables. */
+#define TX_TABLE_FROM 2
 
 /** How far ahead of its use an mbuf is fetched. */
 #define TX_PREFETCH 4
@@ -32,6 +36,9 @@ struct tx_burst {
 	unsigned int idx;	/* in place of avail_idx, likewise */
 	uint64_t hidden;	/* packed: what keeps the burst's first descriptor back */
 };
+
+/** In place of tx_burst.hidden: there are not enough descriptors, and the burst ends here. */
+#define TX_FULL UINT64_C(1)
 
 /* ---- What a layout defines ---- */
 
@@ -47,9 +54,10 @@ static unsigned int tx_collect(struct vlease_txq *q, const bool in_order);
 /** The descriptor behind this one in its chain. */
 static uint16_t tx_next(const struct vlease_txq *q, uint16_t id);
 
-/** Describe a frame of one descriptor, its header in front of its data; its slot gets word. */
-static struct tx_burst tx_describe(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m,
-				   uintptr_t word, const bool in_order);
+/** Describe a frame by one descriptor; its slot gets word. */
+static struct tx_burst tx_describe(struct vlease_txq *q, struct tx_burst burst,
+				   struct tx_piece piece, uint16_t flags, uintptr_t word,
+				   const bool in_order);
 
 static struct tx_burst tx_describe_chain(struct vlease_txq *q, struct tx_burst burst,
 					 const struct tx_chain *chain, const bool in_order);
@@ -96,6 +104,25 @@ tx_put(struct rte_mbuf **mbufs, unsigned int n)
 	}
 }
 
+/** Mbufs on their way to their pools. */
+struct tx_mbufs {
+	struct rte_mbuf *at[TX_COLLECT];
+	unsigned int n;
+};
+
+static inline void
+tx_free_segment(struct tx_mbufs *mbufs, struct rte_mbuf *m)
+{
+	m = rte_pktmbuf_prefree_seg(m);
+	if (m == NULL)
+		return;
+	mbufs->at[mbufs->n++] = m;
+	if (mbufs->n == TX_COLLECT) {
+		tx_put(mbufs->at, mbufs->n);
+		mbufs->n = 0;
+	}
+}
+
 /**
  * Free the mbufs of ids that have just been given back, those from..to in the FIFO, but those
  * that need no look. The slots hold their pointers until the ids are used again.
@@ -103,25 +130,23 @@ tx_put(struct rte_mbuf **mbufs, unsigned int n)
 static __rte_noinline void
 tx_free_foreign(const struct vlease_txq *q, uint16_t from, uint16_t to, bool in_order)
 {
-	struct rte_mbuf *mbufs[TX_COLLECT], *m;
-	unsigned int n = 0;
+	struct rte_mbuf *m, *next;
+	struct tx_mbufs mbufs;
 	uintptr_t word;
 
+	mbufs.n = 0;
 	for (; from != to; from++) {
 		word = q->slots[tx_id(q, from, in_order)];
 		if (!(word & VLEASE_SLOT_FOREIGN))
 			continue;
-		m = rte_pktmbuf_prefree_seg((struct rte_mbuf *)(word & ~VLEASE_SLOT_BITS));
-		if (m == NULL)
-			continue;
-		mbufs[n++] = m;
-		if (n == TX_COLLECT) {
-			tx_put(mbufs, n);
-			n = 0;
+		/* Without a reference, what hangs on an mbuf is not ours to look at. */
+		for (m = (struct rte_mbuf *)(word & ~VLEASE_SLOT_BITS); m != NULL; m = next) {
+			next = word & VLEASE_SLOT_WHOLE ? m->next : NULL;
+			tx_free_segment(&mbufs, m);
 		}
 	}
-	if (n > 0)
-		tx_put(mbufs, n);
+	if (mbufs.n > 0)
+		tx_put(mbufs.at, mbufs.n);
 }
 
 /**
@@ -226,38 +251,109 @@ tx_return(struct vlease_txq *q, struct tx_batch *batch)
 	return (uint16_t)(tail - from);
 }
 
+/** Collect until so many descriptors are free or nothing is left. */
 static __rte_always_inline unsigned int
-tx_collect_all(struct vlease_txq *q, const bool in_order)
+tx_collect_all(struct vlease_txq *q, unsigned int most, const bool in_order)
 {
 	unsigned int freed = 0, n;
 
 	do {
 		n = tx_collect(q, in_order);
 		freed += n;
-	} while (!q->broken && (in_order ? n > 0 : n >= TX_COLLECT));
+	} while (freed < most && !q->broken && (in_order ? n > 0 : n >= TX_COLLECT));
 	return freed;
 }
 
 /** Make descriptors free if they are scarce, or if it pays: the mbufs come back while still hot. */
-static inline void
+static __rte_always_inline void
 tx_make_free(struct vlease_txq *q, uint16_t nb_pkts, const bool in_order)
 {
 	uint16_t nfree = (uint16_t)(q->free_tail - q->free_head);
 
 	if (nfree < q->free_thresh || nfree < nb_pkts || tx_has_many_complete(q, in_order))
-		tx_collect_all(q, in_order);
+		tx_collect_all(q, UINT_MAX, in_order);
 }
 
-/** A frame needs more free ids than there are from head on: collect, whatever the threshold. */
+/** No id is free from head on: collect, whatever the threshold. Returns how many are free then. */
 static __rte_cold __rte_noinline uint16_t
 tx_scarce(struct vlease_txq *q, uint16_t head, bool in_order)
 {
 	if (!q->broken)
-		tx_collect_all(q, in_order);
+		tx_collect_all(q, UINT_MAX, in_order);
 	return (uint16_t)(q->free_tail - head);
 }
 
+/** Whether a frame gets so many ids from head on, if need be by collecting. */
+static inline bool
+tx_has_free(struct vlease_txq *q, uint16_t head, uint16_t need, bool in_order)
+{
+	return (uint16_t)(q->free_tail - head) >= need || tx_scarce(q, head, in_order) >= need;
+}
+
 /* ---- What they share: sending ---- */
+
+/** Whether a frame of so many pieces goes into the table of its id. */
+static inline bool
+tx_fits_table(const struct vlease_txq *q, unsigned int pieces)
+{
+	return pieces >= TX_TABLE_FROM && pieces <= q->table_entries;
+}
+
+/** Describe a frame of several pieces in the table of its id. */
+static __rte_noinline struct tx_burst
+tx_describe_table(struct vlease_txq *q, struct tx_burst burst, const struct tx_chain *chain,
+		  const bool in_order)
+{
+	const uint16_t id = tx_id(q, burst.head, in_order);
+	const size_t first = (size_t)id * VLEASE_TX_TABLE;
+	struct vlease_desc *table = &q->tables[first];
+	const struct rte_mbuf *seg = chain->m;
+	struct tx_piece piece;
+	unsigned int i;
+
+	for (i = 0; i < chain->need; i++) {
+		if (i == 0 && !chain->room) {
+			piece = tx_header_piece(q, chain, id);
+		} else {
+			piece = tx_segment_piece(chain, seg);
+			seg = seg->next;
+		}
+		/* In a packed ring's table order is all there is (2.8.7); the rest is reserved. */
+		table[i].addr = rte_cpu_to_le_64(piece.addr);
+		table[i].len = rte_cpu_to_le_32(piece.len);
+		table[i].flags = q->packed || seg == NULL ? 0 : RTE_LE16(VLEASE_DESC_NEXT);
+		table[i].next = q->packed || seg == NULL ? 0 : rte_cpu_to_le_16(i + 1);
+	}
+	piece.addr = q->tables_iova + first * sizeof(*table);
+	piece.len = chain->need * sizeof(*table);
+	return tx_describe(q, burst, piece, VLEASE_DESC_INDIRECT,
+			   (uintptr_t)chain->m | VLEASE_SLOT_FOREIGN | VLEASE_SLOT_WHOLE, in_order);
+}
+
+/** Describe a frame of several pieces, or drop one that cannot be sent. */
+static __rte_noinline struct tx_burst
+tx_describe_pieces(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m,
+		   struct tx_header header, const bool in_order)
+{
+	struct tx_chain chain = { .m = m, .header = header, .room = tx_has_room(m, header) };
+	bool table;
+
+	chain.need = header.bad ? 0 : tx_chain_length(q, m, chain.room);
+	if (chain.need == 0) {
+		rte_pktmbuf_free(m);
+		q->stats.errors++;
+		return burst;
+	}
+	table = tx_fits_table(q, chain.need);
+	if (!tx_has_free(q, burst.head, table ? 1 : chain.need, in_order)) {
+		burst.hidden = TX_FULL;
+		return burst;
+	}
+	if (chain.room)
+		tx_put_header(m, header);
+	return table ? tx_describe_table(q, burst, &chain, in_order) :
+	       tx_describe_chain(q, burst, &chain, in_order);
+}
 
 static inline void
 tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell, uint16_t old)
@@ -294,15 +390,14 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 	for (n = 0; n < nb_pkts; n++) {
 		struct rte_mbuf *m = tx_pkts[n];
 		uintptr_t word = (uintptr_t)m;
-		unsigned int need;
-		int room;
+		unsigned int head = burst.head, len;
 
 		if (n + TX_PREFETCH < nb_pkts)
 			rte_prefetch0(tx_pkts[n + TX_PREFETCH]);
 		if (offloads)
 			header = tx_header(q, m);
-		room = tx_has_room(m, header);
-		if (likely(room && m->nb_segs == 1 && !header.bad)) {
+		len = m->pkt_len + header.tag;
+		if (likely(tx_is_one_piece(m, header))) {
 			if (unlikely(nfree == 0) &&
 			    (nfree = tx_scarce(q, burst.head, in_order)) == 0)
 				break;
@@ -312,27 +407,16 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 				else
 					word |= VLEASE_SLOT_FOREIGN;
 			}
-			bytes += m->pkt_len + header.tag;
 			tx_put_header(m, header);
-			burst = tx_describe(q, burst, m, word, in_order);
+			burst = tx_describe(q, burst, tx_frame_piece(m), 0, word, in_order);
 			nfree--;
+			bytes += len;
 		} else {
-			need = header.bad ? 0 : tx_chain_length(q, m, room);
-			if (unlikely(need > nfree) &&
-			    (nfree = tx_scarce(q, burst.head, in_order)) < need)
+			burst = tx_describe_pieces(q, burst, m, header, in_order);
+			if (burst.hidden & TX_FULL)
 				break;
-			if (unlikely(need == 0)) {
-				rte_pktmbuf_free(m);
-				q->stats.errors++;
-				continue;
-			}
-			bytes += m->pkt_len + header.tag;
-			if (room)
-				tx_put_header(m, header);
-			burst = tx_describe_chain(q, burst, &(struct tx_chain){
-				.m = m, .header = header, .need = need, .room = room,
-			}, in_order);
-			nfree -= need;
+			nfree = (uint16_t)(q->free_tail - burst.head);
+			bytes += burst.head != head ? len : 0;
 		}
 	}
 	if (likely((uint16_t)burst.head != q->free_head)) {

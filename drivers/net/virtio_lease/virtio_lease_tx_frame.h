@@ -10,6 +10,7 @@
  * its descriptors describe.
  */
 
+#include <assert.h>
 #include <string.h>
 
 #include <rte_ether.h>
@@ -26,11 +27,11 @@ struct tx_header {
 	bool bad;		/* nobody can send this */
 };
 
-/** A frame of several descriptors. */
+/** A frame of several pieces. */
 struct tx_chain {
 	struct rte_mbuf *m;
 	struct tx_header header;
-	uint16_t need;		/* descriptors */
+	uint16_t need;		/* pieces: segments, and the header if it has one of its own */
 	bool room;		/* the header stands in front of the data */
 };
 
@@ -92,6 +93,20 @@ tx_has_room(const struct rte_mbuf *m, struct tx_header header)
 	       RTE_MBUF_DIRECT(m);
 }
 
+/** The same of a frame that is one segment: then one descriptor does for header and data. */
+static inline int
+tx_is_one_piece(const struct rte_mbuf *m, struct tx_header header)
+{
+	uint32_t refcnt_nb_segs;
+
+	static_assert(offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, refcnt) + 2,
+		      "one load has both");
+	memcpy(&refcnt_nb_segs, RTE_PTR_ADD(m, offsetof(struct rte_mbuf, refcnt)),
+	       sizeof(refcnt_nb_segs));
+	return m->data_off >= VLEASE_NET_HDR_SIZE + header.tag && refcnt_nb_segs == 0x00010001 &&
+	       RTE_MBUF_DIRECT(m) && !header.bad;
+}
+
 static inline void
 tx_store_header(void *at, struct tx_header header)
 {
@@ -109,6 +124,15 @@ tx_put_header(struct rte_mbuf *m, struct tx_header header)
 	if (unlikely(header.tag != 0))
 		rte_vlan_insert(&m);
 	tx_store_header(RTE_PTR_ADD(m->buf_addr, m->data_off - VLEASE_NET_HDR_SIZE), header);
+}
+
+/** A frame of one piece, its header in front of its data. */
+static inline struct tx_piece
+tx_frame_piece(const struct rte_mbuf *m)
+{
+	return (struct tx_piece){
+		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
+	};
 }
 
 /** The header of a chain that has no room for it, in the memory of the chain's first id. */
@@ -150,7 +174,7 @@ tx_segment_piece(const struct tx_chain *chain, const struct rte_mbuf *seg)
 }
 
 /**
- * Descriptors that a frame takes, or 0 if no chain can hold it: its segments are not as many as
+ * Pieces that a frame consists of, or 0 if no chain can hold it: its segments are not as many as
  * it says, one is empty (devices refuse descriptors of no bytes, tried: QEMU stops the device),
  * or they are more than the ring has (VIRTIO 1.2, 2.7.5.3.1, 2.8.5).
  */
