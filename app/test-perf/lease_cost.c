@@ -24,8 +24,7 @@ volatile uint16_t the_doorbell;
 static struct pool pool;
 static uint64_t call_cost;
 
-/** Called alike, whatever it does. */
-static __attribute__((noipa)) uint16_t
+static STEPPED uint16_t
 call(vlease_burst_t burst, void *queue, struct rte_mbuf **mbufs, uint16_t n)
 {
 	return burst(queue, mbufs, n);

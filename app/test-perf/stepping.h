@@ -17,6 +17,13 @@
 
 #include <rte_common.h>
 
+/** A function to step through: called alike, whatever it does with its arguments. */
+#if __has_attribute(noipa)
+#define STEPPED __attribute__((noipa))
+#else
+#define STEPPED __attribute__((noinline))
+#endif
+
 extern volatile uint64_t stepping_count;
 
 /** Whether this processor can be stepped. Call once before the first stepping_begin(). */
