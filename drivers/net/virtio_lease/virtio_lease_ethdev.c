@@ -25,6 +25,9 @@ vlease_set_bursts(struct rte_eth_dev *dev)
 	dev->rx_pkt_burst = vlease_rx_burst(features, conf->rxmode.offloads);
 	dev->tx_pkt_burst = vlease_tx_burst(features, conf->txmode.offloads);
 	dev->tx_pkt_prepare = vlease_tx_prepare(conf->txmode.offloads);
+	dev->rx_queue_count = vlease_op_rx_queue_count;
+	dev->rx_descriptor_status = vlease_rx_descriptor_status;
+	dev->tx_descriptor_status = vlease_tx_descriptor_status;
 	/* At its start ethdev has made a copy, which is what applications call. */
 	if (dev->data->dev_started)
 		rte_eth_fp_ops[dev->data->port_id].rx_pkt_burst = dev->rx_pkt_burst;
@@ -269,6 +272,7 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.txq_info_get = txq_info_get,
 	.rx_burst_mode_get = rx_burst_mode_get,
 	.tx_burst_mode_get = tx_burst_mode_get,
+	.tx_done_cleanup = vlease_tx_done_cleanup,
 	.rx_queue_start = vlease_rx_queue_start,
 	.rx_queue_stop = vlease_rx_queue_stop,
 	.tx_queue_start = vlease_tx_queue_start,
@@ -297,4 +301,5 @@ const struct eth_dev_ops vlease_secondary_ops = {
 	.txq_info_get = txq_info_get,
 	.rx_burst_mode_get = rx_burst_mode_get,
 	.tx_burst_mode_get = tx_burst_mode_get,
+	.tx_done_cleanup = vlease_tx_done_cleanup,
 };
