@@ -345,6 +345,7 @@ attach_device(struct software_device *dev, const struct vlease_queue_config *con
 		software_device_init(dev, config->ring, config->size);
 	dev->in_order = vlease_is_in_order(config);
 	dev->event_idx = vlease_has_event_idx(config);
+	dev->hash_report = (config->features & VIRTIO_NET_F_HASH_REPORT) != 0;
 }
 
 void

@@ -302,7 +302,13 @@ places_of(const struct software_device *dev, const struct software_buffer *buffe
 unsigned int
 software_device_deliver_hidden(struct software_device *dev, const void *frame, size_t len)
 {
-	struct vlease_net_hdr hdr = dev->header;
+	const size_t hdr_size = dev->hash_report ? sizeof(struct vlease_net_hash_hdr) :
+				VLEASE_NET_HDR_SIZE;
+	struct vlease_net_hash_hdr hdr = {
+		.hdr = dev->header,
+		.hash_value = rte_cpu_to_le_32(dev->hash_value),
+		.hash_report = rte_cpu_to_le_16(dev->hash_type),
+	};
 	struct software_buffer buffer;
 	const uint8_t *from = frame;
 	unsigned int num, i;
@@ -315,10 +321,10 @@ software_device_deliver_hidden(struct software_device *dev, const void *frame, s
 			;
 	if (dev->n_held == 0 && !hold_one(dev))
 		return 0;
-	num = (VLEASE_NET_HDR_SIZE + len + dev->held[0].len - 1) / dev->held[0].len;
+	num = (hdr_size + len + dev->held[0].len - 1) / dev->held[0].len;
 	if (num > 1 && software_device_available(dev) < num)
 		return 0;
-	hdr.num_buffers = rte_cpu_to_le_16(num);
+	hdr.hdr.num_buffers = rte_cpu_to_le_16(num);
 	for (i = 0; i < num; i++) {
 		if (dev->n_held == 0)
 			hold_one(dev);
@@ -326,8 +332,8 @@ software_device_deliver_hidden(struct software_device *dev, const void *frame, s
 		to = buffer.at;
 		n = 0;
 		if (i == 0) {
-			memcpy(to, &hdr, VLEASE_NET_HDR_SIZE);
-			n = VLEASE_NET_HDR_SIZE;
+			memcpy(to, &hdr, hdr_size);
+			n = hdr_size;
 		}
 		room = buffer.len - n;
 		room = RTE_MIN(room, len);

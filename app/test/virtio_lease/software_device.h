@@ -56,6 +56,9 @@ struct software_device {
 	ptrdiff_t offset;
 	/** Of every frame, but for num_buffers: how it is delivered, or how it must be sent. */
 	struct vlease_net_hdr header;
+	bool hash_report;	/**< Rx: VIRTIO_NET_F_HASH_REPORT, so this follows the header */
+	uint32_t hash_value;
+	uint16_t hash_type;
 	struct software_buffer popped;	/**< the buffer taken last */
 	uint16_t n_held;	/**< taken and not completed */
 	struct software_buffer held[SOFTWARE_DEVICE_HOLDS];
@@ -75,7 +78,7 @@ struct software_device {
 
 /**
  * Attach to ring memory of vlease_ring_bytes(size) bytes that the driver has reset. Then offset,
- * header, in_order, event_idx and shuffle may be set: all are zero.
+ * header, hash_report, in_order, event_idx and shuffle may be set: all are zero.
  */
 void software_device_init(struct software_device *dev, void *ring, uint16_t size);
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <rte_ethdev.h>
 #include <rte_malloc.h>
 
 #include "fixture.h"
@@ -373,6 +374,27 @@ rx_merged(struct trial *t)
 	software_device_show(&t->rx.device, 1);
 }
 
+/** Frames with a checksum to be named, one to be finished, and a tag to be taken out. */
+static void
+rx_offloaded(struct trial *t)
+{
+	struct rte_mbuf *m;
+	int i;
+
+	make_rx_with(&t->rx, SIZE, &t->pool, VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_GUEST_CSUM |
+		     VIRTIO_NET_F_HASH_REPORT, RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	t->rx.q->free_thresh = 4;
+	t->rx.burst(t->rx.q, &m, 1);
+	t->rx.device.header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	t->rx.device.hash_type = 1;
+	frame[12] = RTE_ETHER_TYPE_VLAN >> 8;
+	frame[13] = RTE_ETHER_TYPE_VLAN & 0xff;
+	for (i = 0; i < 4; i++) {
+		t->rx.device.header.csum_start = 20 * i;
+		software_device_deliver(&t->rx.device, frame, 60 + 200 * i);
+	}
+}
+
 static void
 rx_broken(struct trial *t)
 {
@@ -495,6 +517,14 @@ owner_dies_receiving_merged_frames(void **state)
 }
 
 static void
+owner_dies_receiving_frames_with_offloads(void **state)
+{
+	static const struct story story = { rx_offloaded, receive, false, 2 * SIZE, 0 };
+
+	kill_at_every_instruction(&story, 0);
+}
+
+static void
 owner_dies_receiving_a_lie(void **state)
 {
 	static const struct story story = { rx_broken, receive, false, SIZE, 0 };
@@ -585,6 +615,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(owner_dies_filling_a_fresh_queue),
 		cmocka_unit_test(owner_dies_receiving),
 		cmocka_unit_test(owner_dies_receiving_merged_frames),
+		cmocka_unit_test(owner_dies_receiving_frames_with_offloads),
 		cmocka_unit_test(owner_dies_receiving_a_lie),
 		cmocka_unit_test(owner_dies_sending),
 		cmocka_unit_test(owner_dies_sending_frames_of_all_kinds),

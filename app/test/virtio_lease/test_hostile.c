@@ -249,7 +249,7 @@ static const struct lie rx_lies[] = {
 
 /** Deliver honest frames, then the lie, then an honest one again that must not be seen. */
 static void
-tell_rx(const struct lie *lie, bool mergeable, unsigned int honest)
+tell_rx(const struct lie *lie, uint64_t features, unsigned int honest)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 256, 0, ROOM);
 	struct rte_mbuf *m[BURST];
@@ -258,7 +258,7 @@ tell_rx(const struct lie *lie, bool mergeable, unsigned int honest)
 	struct rx rx;
 	uint16_t n;
 
-	make_rx(&rx, SIZE, &pool, mergeable);
+	make_rx_with(&rx, SIZE, &pool, features, 0);
 	assert_int_equal(rx.burst(rx.q, m, BURST), 0);
 	for (i = 0; i < honest; i++) {
 		make_frame(frame, 60, i);
@@ -314,9 +314,13 @@ lies_break_a_receive_queue(void **state)
 		if (!can_be_told(&rx_lies[i]))
 			continue;
 		for (honest = 0; honest <= 5; honest += 5) {
-			if (!(rx_lies[i].only & MERGEABLE))
-				tell_rx(&rx_lies[i], false, honest);
-			tell_rx(&rx_lies[i], true, honest);
+			if (!(rx_lies[i].only & MERGEABLE)) {
+				tell_rx(&rx_lies[i], 0, honest);
+				tell_rx(&rx_lies[i], VIRTIO_NET_F_GUEST_CSUM, honest);
+			}
+			tell_rx(&rx_lies[i], VIRTIO_NET_F_MRG_RXBUF, honest);
+			tell_rx(&rx_lies[i], VIRTIO_NET_F_MRG_RXBUF | VIRTIO_NET_F_GUEST_CSUM,
+				honest);
 		}
 	}
 }
@@ -531,7 +535,7 @@ scribble(struct software_device *dev)
 
 /** Anything at all in what the device writes, honest frames between it. */
 static void
-noise_on_a_receive_queue(bool mergeable)
+noise_on_a_receive_queue(uint64_t features, unsigned int rounds)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 256, 0, ROOM);
 	unsigned int broken = 0, round;
@@ -540,8 +544,8 @@ noise_on_a_receive_queue(bool mergeable)
 	uint16_t n;
 	int id;
 
-	make_rx(&rx, SIZE, &pool, mergeable);
-	for (round = 0; round < 200000; round++) {
+	make_rx_with(&rx, SIZE, &pool, features, 0);
+	for (round = 0; round < rounds; round++) {
 		switch (draw_below(12)) {
 		case 0:
 			software_device_use(&rx.device, draw_below(2) ? draw_below(SIZE + 2) :
@@ -585,8 +589,12 @@ noise_on_a_receive_queue(bool mergeable)
 static void
 noise_does_no_harm_to_receiving(void **state)
 {
-	noise_on_a_receive_queue(false);
-	noise_on_a_receive_queue(true);
+	const uint64_t merge = VIRTIO_NET_F_MRG_RXBUF;
+
+	noise_on_a_receive_queue(0, 200000);
+	noise_on_a_receive_queue(merge, 200000);
+	noise_on_a_receive_queue(VIRTIO_NET_F_GUEST_CSUM, 50000);
+	noise_on_a_receive_queue(merge | VIRTIO_NET_F_HASH_REPORT, 50000);
 }
 
 static void

@@ -115,9 +115,11 @@ rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order)
 
 /** From the last to the first: rule P1. */
 static inline void
-rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in_order)
+rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in_order,
+	const bool offloads)
 {
 	struct vlease_packed_desc *ring = q->packed_desc;
+	const uint16_t hdr_size = rx_hdr_size(q, offloads);
 	const uint16_t offset = q->buf_offset, mask = q->mask, size = q->size;
 	const uint16_t head = q->free_head;
 	const uint32_t len = q->buf_len;
@@ -130,7 +132,7 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 		word = vlease_packed_word(len, id, vlease_packed_avail_flags(at, size) |
 						   VLEASE_DESC_WRITE);
 		q->slots[id] = (uintptr_t)mbufs[i];
-		ring[at & mask].addr = rte_cpu_to_le_64(rx_buffer_iova(mbufs[i], offset));
+		ring[at & mask].addr = rte_cpu_to_le_64(rx_buffer_iova(mbufs[i], offset, hdr_size));
 		if (i > 0)
 			vlease_packed_store(&ring[at & mask], word);
 	}
@@ -160,24 +162,51 @@ rx_keep_quiet(struct vlease_rxq *q __rte_unused)
 uint16_t
 vlease_recv_packed_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false, false);
 }
 
 uint16_t
 vlease_recv_packed_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false, false);
 }
 
 uint16_t
 vlease_recv_packed_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true, false);
 }
 
 uint16_t
 vlease_recv_packed_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					   uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true, false);
+}
+
+uint16_t
+vlease_recv_packed_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false, true);
+}
+
+uint16_t
+vlease_recv_packed_in_order_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					 uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false, true);
+}
+
+uint16_t
+vlease_recv_packed_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					  uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true, true);
+}
+
+uint16_t
+vlease_recv_packed_in_order_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+						   uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true, true);
 }

@@ -90,6 +90,14 @@ struct vlease_net_hdr {
 
 #define VLEASE_NET_HDR_SIZE sizeof(struct vlease_net_hdr)
 
+/** The same with VIRTIO_NET_F_HASH_REPORT. */
+struct vlease_net_hash_hdr {
+	struct vlease_net_hdr hdr;
+	rte_le32_t hash_value;
+	rte_le16_t hash_report;
+	rte_le16_t padding;
+};
+
 /*
  * Ring memory: descriptors, avail ring, used ring, one header. What the driver writes and what
  * the device writes never share a cache line.

@@ -6,6 +6,7 @@
 
 #include <rte_ethdev.h>
 
+#include "virtio_lease_rx_offload.h"
 #include "virtio_lease_rxtx.h"
 
 size_t
@@ -73,6 +74,24 @@ rx_buffers_are_near(const struct rte_mempool *pool)
 	return 1;
 }
 
+static uint8_t
+rx_offloads(const struct vlease_queue_config *c)
+{
+	uint8_t offloads = 0;
+
+	if (c->features & VIRTIO_NET_F_GUEST_CSUM)
+		offloads |= VLEASE_RX_CHECKSUM;
+	if (c->features & VIRTIO_NET_F_GUEST_TSO4)
+		offloads |= VLEASE_RX_LRO4;
+	if (c->features & VIRTIO_NET_F_GUEST_TSO6)
+		offloads |= VLEASE_RX_LRO6;
+	if (c->features & VIRTIO_NET_F_HASH_REPORT)
+		offloads |= VLEASE_RX_HASH;
+	if (c->offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
+		offloads |= VLEASE_RX_VLAN;
+	return offloads;
+}
+
 int
 vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
@@ -81,6 +100,9 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 		.nb_segs = 1,
 		.port = c->port_id,
 	};
+	const uint8_t hdr_size = c->features & VIRTIO_NET_F_HASH_REPORT ?
+				 sizeof(struct vlease_net_hash_hdr) : VLEASE_NET_HDR_SIZE;
+	const uint16_t data_off = RTE_PKTMBUF_HEADROOM - hdr_size;
 	uint32_t room;
 
 	if (!rte_is_power_of_2(c->size) || c->size > VLEASE_MAX_QUEUE_SIZE ||
@@ -88,7 +110,7 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	    (uintptr_t)c->ring % RTE_CACHE_LINE_SIZE != 0 || c->pool == NULL)
 		return -EINVAL;
 	room = rte_pktmbuf_data_room_size(c->pool);
-	if (room < VLEASE_RX_DATA_OFF + VLEASE_RX_MIN_LEN)
+	if (room < RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN)
 		return -EINVAL;
 
 	if (vlease_is_packed(c)) {
@@ -113,9 +135,11 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 		q->ol_flags = RTE_MBUF_F_EXTERNAL;
 	else if (rx_buffers_are_near(c->pool))
 		q->buf_offset = sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(c->pool) +
-				VLEASE_RX_DATA_OFF;
+				data_off;
 	q->doorbell_slot = vlease_doorbell_slot(c->port_id, c->vq_index);
-	q->buf_len = room - VLEASE_RX_DATA_OFF;
+	q->buf_len = room - data_off;
+	q->hdr_size = hdr_size;
+	q->offloads = rx_offloads(c);
 	q->size = c->size;
 	q->mask = c->size - 1;
 	q->free_thresh = vlease_free_thresh(c);
@@ -200,22 +224,50 @@ vlease_rx_descriptor_status(void *rx_queue, uint16_t offset)
 }
 
 vlease_burst_t
-vlease_rx_burst(uint64_t features, uint64_t offloads __rte_unused)
+vlease_rx_burst(uint64_t features, uint64_t offloads)
 {
-	static const vlease_burst_t bursts[2][2][2] = {
+	static const vlease_burst_t bursts[8][2] = {
 		{
-			{ vlease_recv_pkts, vlease_recv_mergeable_pkts },
-			{ vlease_recv_in_order_pkts, vlease_recv_in_order_mergeable_pkts },
-		}, {
-			{ vlease_recv_packed_pkts, vlease_recv_packed_mergeable_pkts },
-			{
-				vlease_recv_packed_in_order_pkts,
-				vlease_recv_packed_in_order_mergeable_pkts,
-			},
+			vlease_recv_pkts,
+			vlease_recv_offload_pkts,
+		},
+		{
+			vlease_recv_mergeable_pkts,
+			vlease_recv_mergeable_offload_pkts,
+		},
+		{
+			vlease_recv_in_order_pkts,
+			vlease_recv_in_order_offload_pkts,
+		},
+		{
+			vlease_recv_in_order_mergeable_pkts,
+			vlease_recv_in_order_mergeable_offload_pkts,
+		},
+		{
+			vlease_recv_packed_pkts,
+			vlease_recv_packed_offload_pkts,
+		},
+		{
+			vlease_recv_packed_mergeable_pkts,
+			vlease_recv_packed_mergeable_offload_pkts,
+		},
+		{
+			vlease_recv_packed_in_order_pkts,
+			vlease_recv_packed_in_order_offload_pkts,
+		},
+		{
+			vlease_recv_packed_in_order_mergeable_pkts,
+			vlease_recv_packed_in_order_mergeable_offload_pkts,
 		},
 	};
+	unsigned int i = 0;
 
-	return bursts[(features & VIRTIO_F_RING_PACKED) != 0]
-		     [(features & VIRTIO_F_IN_ORDER) != 0]
-		     [(features & VIRTIO_NET_F_MRG_RXBUF) != 0];
+	if (features & VIRTIO_F_RING_PACKED)
+		i += 4;
+	if (features & VIRTIO_F_IN_ORDER)
+		i += 2;
+	if (features & VIRTIO_NET_F_MRG_RXBUF)
+		i += 1;
+	return bursts[i][(features & VLEASE_RX_HEADER_FEATURES) != 0 ||
+			 (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0];
 }

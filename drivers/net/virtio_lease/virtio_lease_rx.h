@@ -7,20 +7,22 @@
 /**
  * @file
  * Receiving, whatever the layout of the ring. Each layout's source defines the few functions
- * declared first, and makes burst functions of rx_burst(). All of it is folded into them: in_order
- * and mergeable are constants wherever frames pass.
+ * declared first, and makes burst functions of rx_burst(). All of it is folded into them: in_order,
+ * mergeable and offloads are constants wherever frames pass.
  */
 
 #include <assert.h>
 
 #include <rte_prefetch.h>
 
+#include "virtio_lease_rx_offload.h"
 #include "virtio_lease_rxtx.h"
 
 /** mbufs taken from the pool at once: the most that a crash in a refill loses. */
 #define RX_REFILL 64
 
-static_assert(RTE_PKTMBUF_HEADROOM >= VLEASE_NET_HDR_SIZE, "the frame header lies in the headroom");
+static_assert(RTE_PKTMBUF_HEADROOM >= sizeof(struct vlease_net_hash_hdr),
+	      "the frame header lies in the headroom");
 static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
 	      "rearm data is one 8-byte word");
 static_assert(offsetof(struct rte_mbuf, pkt_len) == offsetof(struct rte_mbuf, packet_type) + 4,
@@ -55,7 +57,7 @@ static uint32_t rx_used_len(const struct vlease_rxq *q, uint16_t pos);
 
 /** Post n mbufs with the free ids from free_head on, and let the device see them. */
 static void rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n,
-		    const bool in_order);
+		    const bool in_order, const bool offloads);
 
 /** Whether the device wants a doorbell for what it was shown since free_head was old. */
 static int rx_wants_doorbell(const struct vlease_rxq *q, uint16_t old);
@@ -75,17 +77,29 @@ rx_break(struct vlease_rxq *q, enum vlease_broken cause)
 	q->stats.errors++;
 }
 
+/** Bytes in front of a frame: what the queue says, and a constant where nothing depends on it. */
+static inline uint16_t
+rx_hdr_size(const struct vlease_rxq *q, const bool offloads)
+{
+	return offloads ? q->hdr_size : VLEASE_NET_HDR_SIZE;
+}
+
 /** What the frames of a burst have in common, where no store to an mbuf can change it. */
 struct rx_fresh {
 	uint64_t rearm;
 	uint64_t ol_flags;
 	uint32_t buf_len;
+	uint32_t hdr_size;
+	uint32_t offloads;
 };
 
-static inline struct rx_fresh
-rx_fresh(const struct vlease_rxq *q)
+static __rte_always_inline struct rx_fresh
+rx_fresh(const struct vlease_rxq *q, const bool offloads)
 {
-	return (struct rx_fresh){ q->rearm, q->ol_flags, q->buf_len };
+	return (struct rx_fresh){
+		q->rearm, q->ol_flags, q->buf_len, rx_hdr_size(q, offloads),
+		offloads ? q->offloads : 0,
+	};
 }
 
 static inline void
@@ -98,25 +112,32 @@ rx_fill(struct rx_fresh fresh, struct rte_mbuf *m, uint32_t pkt_len, uint16_t da
 	m->data_len = data_len;
 }
 
-/** A used length that fits the buffer and holds a frame. */
-static inline int
+/**
+ * A used length that fits the buffer and holds a frame. A shorter one has no complete Ethernet
+ * header; Linux and net_virtio drop it as well.
+ */
+static __rte_always_inline int
 rx_len_ok(struct rx_fresh fresh, uint32_t len)
 {
-	return len - VLEASE_RX_MIN_LEN <= fresh.buf_len - VLEASE_RX_MIN_LEN;
+	const uint32_t least = fresh.hdr_size + RTE_ETHER_HDR_LEN;
+
+	return len - least <= fresh.buf_len - least;
 }
 
 /** Where the device has to read and write: the posted buffer of an mbuf. */
-static inline uint64_t
-rx_buffer_iova(const struct rte_mbuf *m, uint16_t offset)
+static __rte_always_inline uint64_t
+rx_buffer_iova(const struct rte_mbuf *m, uint16_t offset, uint16_t hdr_size)
 {
-	return offset ? (uintptr_t)m + offset : rte_mbuf_iova_get(m) + VLEASE_RX_DATA_OFF;
+	return offset ? (uintptr_t)m + offset :
+	       rte_mbuf_iova_get(m) + RTE_PKTMBUF_HEADROOM - hdr_size;
 }
 
-static inline uint16_t
-rx_num_buffers(const struct rte_mbuf *m, uint16_t offset)
+static __rte_always_inline uint16_t
+rx_num_buffers(const struct rte_mbuf *m, uint16_t offset, uint16_t hdr_size)
 {
 	const struct vlease_net_hdr *hdr = offset ? RTE_PTR_ADD(m, offset) :
-					   RTE_PTR_ADD(m->buf_addr, VLEASE_RX_DATA_OFF);
+					   RTE_PTR_ADD(m->buf_addr,
+						       RTE_PKTMBUF_HEADROOM - hdr_size);
 
 	return rte_le_to_cpu_16(hdr->num_buffers);
 }
@@ -138,14 +159,14 @@ rx_stopped(struct vlease_rxq *q, bool mergeable, bool in_order)
 		return;
 	}
 	len = rx_used_len(q, pos);
-	num = mergeable ? rx_num_buffers(m, 0) : 1;
-	if (len > q->buf_len || len < (num > 1 ? VLEASE_RX_MIN_LEN : VLEASE_NET_HDR_SIZE)) {
+	num = mergeable ? rx_num_buffers(m, 0, q->hdr_size) : 1;
+	if (len > q->buf_len || len < q->hdr_size + (num > 1 ? RTE_ETHER_HDR_LEN : 0u)) {
 		rx_untake(q, pos, pos + 1, in_order);
 		rx_break(q, VLEASE_BROKEN_LENGTH);
 	} else if (num == 0 || num > vlease_rxq_posted(q)) {
 		rx_untake(q, pos, pos + 1, in_order);
 		rx_break(q, VLEASE_BROKEN_NUM_BUFFERS);
-	} else if (!rx_len_ok(rx_fresh(q), len)) {
+	} else if (!rx_len_ok(rx_fresh(q, true), len)) {
 		vlease_publish(&q->used_cons, pos + 1);
 		q->stats.errors++;
 		vlease_pool_put(q->pool, &m, 1);
@@ -156,13 +177,13 @@ rx_stopped(struct vlease_rxq *q, bool mergeable, bool in_order)
 
 /** Post n free descriptors. Returns how many the pool had mbufs for. */
 static __rte_always_inline uint16_t
-rx_post(struct vlease_rxq *q, uint16_t n, const bool in_order)
+rx_post(struct vlease_rxq *q, uint16_t n, const bool in_order, const bool offloads)
 {
 	struct rte_mbuf *mbufs[RX_REFILL];
 
 	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) < 0))
 		return 0;
-	rx_show(q, mbufs, n, in_order);
+	rx_show(q, mbufs, n, in_order, offloads);
 	return n;
 }
 
@@ -179,13 +200,14 @@ rx_post_scarce(struct vlease_rxq *q, uint16_t n, bool in_order)
 	if (vlease_rxq_posted(q) >= q->free_thresh)
 		return 0;
 	while (posted == 0 && (n /= 2) > 0)
-		posted = rx_post(q, n, in_order);
+		posted = rx_post(q, n, in_order, true);
 	return posted;
 }
 
 /** Post buffers when enough descriptors are free, and tell the device. */
 static __rte_always_inline void
-rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order)
+rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order,
+	  const bool offloads)
 {
 	const uint16_t old = q->free_head;
 	uint16_t nfree = q->size - vlease_rxq_posted(q);
@@ -194,7 +216,7 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 	if (nfree < q->free_thresh)
 		return;
 	for (; left > 0; left -= n) {
-		n = rx_post(q, RTE_MIN(left, RX_REFILL), in_order);
+		n = rx_post(q, RTE_MIN(left, RX_REFILL), in_order, offloads);
 		if (unlikely(n == 0)) {
 			left -= rx_post_scarce(q, RTE_MIN(left, RX_REFILL), in_order);
 			break;
@@ -220,9 +242,9 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 /** Frames of one buffer each. */
 static __rte_always_inline uint16_t
 rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
-	  uint16_t nb_pkts, const bool in_order)
+	  uint16_t nb_pkts, const bool in_order, const bool offloads)
 {
-	const struct rx_fresh fresh = rx_fresh(q);
+	const struct rx_fresh fresh = rx_fresh(q, offloads);
 	uint16_t first = q->used_cons, n, taken, waiting;
 	uint64_t bytes = 0;
 	uint32_t len;
@@ -235,8 +257,10 @@ rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **r
 		len = rx_used_len(q, first + n);
 		if (unlikely(!rx_len_ok(fresh, len)))
 			break;
-		len -= VLEASE_NET_HDR_SIZE;
+		len -= fresh.hdr_size;
 		rx_fill(fresh, rx_pkts[n], len, len);
+		if (offloads)
+			rx_offload(rx_pkts[n], fresh.hdr_size, fresh.offloads);
 		bytes += len;
 	}
 	if (unlikely(n < taken))
@@ -247,7 +271,7 @@ rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **r
 	if (unlikely(n < waiting))
 		rx_stopped(q, false, in_order);
 	if (likely(!q->broken))
-		rx_refill(q, doorbell, in_order);
+		rx_refill(q, doorbell, in_order, offloads);
 	return n;
 }
 
@@ -265,7 +289,7 @@ static inline uint32_t
 rx_append(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, struct rte_mbuf **tail,
 	  bool in_order)
 {
-	const struct rx_fresh fresh = rx_fresh(q);
+	const struct rx_fresh fresh = rx_fresh(q, true);
 	uint16_t pos = burst->first + at;
 	struct rte_mbuf *m;
 	uint32_t len;
@@ -284,7 +308,7 @@ rx_append(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, struct rte_
 		return 0;
 	}
 	rx_fill(fresh, m, len, len);
-	m->data_off = VLEASE_RX_DATA_OFF;
+	m->data_off = RTE_PKTMBUF_HEADROOM - fresh.hdr_size;
 	(*tail)->next = m;
 	*tail = m;
 	return len;
@@ -298,15 +322,15 @@ static __rte_noinline uint16_t
 rx_merge(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, bool in_order)
 {
 	struct rte_mbuf *head = burst->mbufs[at], *tail = head;
-	const struct rx_fresh fresh = rx_fresh(q);
-	uint16_t num = rx_num_buffers(head, 0), i;
+	const struct rx_fresh fresh = rx_fresh(q, true);
+	uint16_t num = rx_num_buffers(head, 0, fresh.hdr_size), i;
 	uint32_t len = rx_used_len(q, burst->first + at);
 
 	if (at + num > burst->used)
 		burst->used = rx_waiting(q, RTE_MIN(at + num, q->size));
 	if (num == 0 || at + num > burst->used || !rx_len_ok(fresh, len))
 		return 0;
-	len -= VLEASE_NET_HDR_SIZE;
+	len -= fresh.hdr_size;
 	rx_fill(fresh, head, len, len);
 	for (i = 1; i < num; i++) {
 		len = rx_append(q, burst, at + i, &tail, in_order);
@@ -319,12 +343,12 @@ rx_merge(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, bool in_orde
 }
 
 /** The frames of n used entries, of which some may be taken beyond for the last frame. */
-static inline uint16_t
+static __rte_always_inline uint16_t
 rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consumed,
-		 const uint16_t offset, const bool in_order)
+		 const uint16_t offset, const bool in_order, const bool offloads)
 {
 	const uint16_t first = burst->first, taken = burst->in_array;
-	const struct rx_fresh fresh = rx_fresh(q);
+	const struct rx_fresh fresh = rx_fresh(q, offloads);
 	struct rte_mbuf **mbufs = burst->mbufs, *m;
 	uint16_t at = 0, n = 0, num;
 	uint64_t bytes = 0;
@@ -333,8 +357,9 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 	while (at < taken) {
 		m = mbufs[at];
 		len = rx_used_len(q, first + at);
-		if (likely(rx_num_buffers(m, offset) == 1 && rx_len_ok(fresh, len))) {
-			len -= VLEASE_NET_HDR_SIZE;
+		if (likely(rx_num_buffers(m, offset, fresh.hdr_size) == 1 &&
+			   rx_len_ok(fresh, len))) {
+			len -= fresh.hdr_size;
 			rx_fill(fresh, m, len, len);
 			num = 1;
 		} else {
@@ -343,6 +368,8 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 				break;
 			len = m->pkt_len;
 		}
+		if (offloads)
+			rx_offload(m, fresh.hdr_size, fresh.offloads);
 		bytes += len;
 		at += num;
 		mbufs[n++] = m;
@@ -356,7 +383,7 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 /** Frames of num_buffers buffers each. */
 static __rte_always_inline uint16_t
 rx_mergeable_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
-		    uint16_t nb_pkts, const bool in_order)
+		    uint16_t nb_pkts, const bool in_order, const bool offloads)
 {
 	struct rx_merge burst = { .mbufs = rx_pkts };
 	uint16_t at, n, waiting;
@@ -369,22 +396,22 @@ rx_mergeable_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rt
 	burst.used = waiting;
 	burst.taken = burst.in_array;
 	if (likely(q->buf_offset != 0))
-		n = rx_merged_frames(q, &burst, &at, q->buf_offset, in_order);
+		n = rx_merged_frames(q, &burst, &at, q->buf_offset, in_order, offloads);
 	else
-		n = rx_merged_frames(q, &burst, &at, 0, in_order);
+		n = rx_merged_frames(q, &burst, &at, 0, in_order, offloads);
 	if (unlikely(at < burst.taken))
 		rx_untake(q, burst.first + at, burst.first + burst.taken, in_order);
 	vlease_publish(&q->used_cons, burst.first + at);
 	if (unlikely(at < waiting) && !q->broken)
 		rx_stopped(q, true, in_order);
 	if (likely(!q->broken))
-		rx_refill(q, doorbell, in_order);
+		rx_refill(q, doorbell, in_order, offloads);
 	return n;
 }
 
 static __rte_always_inline uint16_t
 rx_burst(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const bool in_order,
-	 const bool mergeable)
+	 const bool mergeable, const bool offloads)
 {
 	struct vlease_rxq *q = rx_queue;
 	volatile uint16_t *doorbell = vlease_burst_begin(q->doorbell_slot);
@@ -393,9 +420,9 @@ rx_burst(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const bool
 	if (unlikely(doorbell == NULL))
 		vlease_request_doorbell(q->doorbell_slot);
 	else if (mergeable)
-		n = rx_mergeable_frames(q, doorbell, rx_pkts, nb_pkts, in_order);
+		n = rx_mergeable_frames(q, doorbell, rx_pkts, nb_pkts, in_order, offloads);
 	else
-		n = rx_frames(q, doorbell, rx_pkts, nb_pkts, in_order);
+		n = rx_frames(q, doorbell, rx_pkts, nb_pkts, in_order, offloads);
 	vlease_burst_end(q->doorbell_slot);
 	return n;
 }

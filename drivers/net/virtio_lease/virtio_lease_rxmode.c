@@ -238,7 +238,7 @@ vlease_check_rx_buffers(const struct rte_eth_dev *dev, uint16_t queue, uint16_t 
 
 	if (rxq == NULL || dev->data->scattered_rx)
 		return 0;
-	room = rxq->buf_len - VLEASE_NET_HDR_SIZE;
+	room = rxq->buf_len - rxq->hdr_size;
 	if (frame <= room)
 		return 0;
 	VLEASE_LOG(ERR, "%s: rxq%u: frames of %u bytes (MTU %u), buffers of %u: need larger ones%s",

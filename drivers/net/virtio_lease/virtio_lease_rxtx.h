@@ -61,12 +61,6 @@
 #include "virtio_lease_ring_packed.h"
 #include "virtio_lease_virtio.h"
 
-/** A shorter frame has no complete Ethernet header; Linux and net_virtio drop it as well. */
-#define VLEASE_RX_MIN_LEN (VLEASE_NET_HDR_SIZE + RTE_ETHER_HDR_LEN)
-
-/** Where a buffer starts: the data of a frame's first buffer then begins behind the headroom. */
-#define VLEASE_RX_DATA_OFF (RTE_PKTMBUF_HEADROOM - VLEASE_NET_HDR_SIZE)
-
 /**
  * What the data path masters. The first are features that it asks nothing of the application for;
  * the others are the offloads that a port may offer if the device has the features that it takes.
@@ -74,7 +68,9 @@
 #define VLEASE_DATAPATH_FEATURES \
 	(VIRTIO_NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | \
 	 VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_F_ORDER_PLATFORM)
-#define VLEASE_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_SCATTER
+#define VLEASE_RX_OFFLOADS \
+	(RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP | \
+	 RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO)
 #define VLEASE_TX_OFFLOADS \
 	(VLEASE_TX_HEADER_OFFLOADS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | \
 	 RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
@@ -170,7 +166,11 @@ struct vlease_rxq {
 	uint64_t rearm;		/**< rearm_data of a fresh mbuf */
 	uint64_t ol_flags;	/**< of a fresh mbuf: only what says where its buffer is */
 	uint32_t doorbell_slot;
-	uint16_t buf_len;	/**< bytes of a posted buffer, header included */
+	/**
+	 * Bytes of a posted buffer, header included. It starts where the data of a frame's first
+	 * buffer then begins right behind the headroom.
+	 */
+	uint16_t buf_len;
 	/**
 	 * From an mbuf to the buffer that is posted, for the processor and for the device alike;
 	 * 0 if that differs or varies. Then a burst need not look at the mbufs to know it.
@@ -196,6 +196,8 @@ struct vlease_rxq {
 	bool in_order;
 	bool event_idx;
 	bool notification_data;
+	uint8_t hdr_size;	/**< in front of every frame */
+	uint8_t offloads;	/**< VLEASE_RX_CHECKSUM and so on: what else a frame needs */
 	struct vlease_rx_stats stats;
 
 	/** The mbuf of each id; behind them, packed, the FIFO of ids. */
@@ -435,23 +437,41 @@ unsigned int vlease_packed_complete(struct vlease_txq *q, unsigned int most);
  * vlease_xmit_*offload_pkts: for queues with VLEASE_TX_HEADER_OFFLOADS; takes and drops as well
  * what asks for something else, or for something that the frame is too short for.
  *
+ * vlease_recv_*offload_pkts: for queues whose frames have more to them than their length.
+ *
  * With packed in their name they are for VIRTIO_F_RING_PACKED, with in_order for
  * VIRTIO_F_IN_ORDER, and each for queues that were made so.
  */
 typedef uint16_t (*vlease_burst_t)(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 uint16_t vlease_recv_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
 uint16_t vlease_recv_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					    uint16_t nb_pkts);
 uint16_t vlease_recv_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_in_order_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					   uint16_t nb_pkts);
 uint16_t vlease_recv_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					     uint16_t nb_pkts);
+uint16_t vlease_recv_in_order_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+						     uint16_t nb_pkts);
 uint16_t vlease_recv_packed_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts);
+uint16_t vlease_recv_packed_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					 uint16_t nb_pkts);
 uint16_t vlease_recv_packed_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					   uint16_t nb_pkts);
+uint16_t vlease_recv_packed_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+						   uint16_t nb_pkts);
 uint16_t vlease_recv_packed_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					  uint16_t nb_pkts);
+uint16_t vlease_recv_packed_in_order_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+						  uint16_t nb_pkts);
 uint16_t vlease_recv_packed_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 						    uint16_t nb_pkts);
+uint16_t vlease_recv_packed_in_order_mergeable_offload_pkts(void *rx_queue,
+							    struct rte_mbuf **rx_pkts,
+							    uint16_t nb_pkts);
 
 uint16_t vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
 uint16_t vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);

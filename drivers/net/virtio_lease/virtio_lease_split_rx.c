@@ -103,8 +103,10 @@ rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order)
 }
 
 static inline void
-rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in_order)
+rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in_order,
+	const bool offloads)
 {
+	const uint16_t hdr_size = rx_hdr_size(q, offloads);
 	const uint16_t offset = q->buf_offset, mask = q->mask;
 	uint16_t head = q->free_head;
 	uint16_t i, id;
@@ -113,7 +115,7 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 		id = in_order ? head & mask :
 		     rte_le_to_cpu_16(q->avail->ring[head & mask]) & mask;
 		q->slots[id] = (uintptr_t)mbufs[i];
-		q->desc[id].addr = rte_cpu_to_le_64(rx_buffer_iova(mbufs[i], offset));
+		q->desc[id].addr = rte_cpu_to_le_64(rx_buffer_iova(mbufs[i], offset, hdr_size));
 	}
 	vlease_publish(&q->free_head, head);
 	vlease_store_avail_idx(q->avail, head);
@@ -144,23 +146,48 @@ rx_keep_quiet(struct vlease_rxq *q)
 uint16_t
 vlease_recv_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false, false);
 }
 
 uint16_t
 vlease_recv_in_order_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false, false);
 }
 
 uint16_t
 vlease_recv_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true, false);
 }
 
 uint16_t
 vlease_recv_in_order_mergeable_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true);
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true, false);
+}
+
+uint16_t
+vlease_recv_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, false, true);
+}
+
+uint16_t
+vlease_recv_in_order_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, false, true);
+}
+
+uint16_t
+vlease_recv_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, false, true, true);
+}
+
+uint16_t
+vlease_recv_in_order_mergeable_offload_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
+					    uint16_t nb_pkts)
+{
+	return rx_burst(rx_queue, rx_pkts, nb_pkts, true, true, true);
 }
