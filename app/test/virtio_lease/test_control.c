@@ -30,7 +30,7 @@ static struct {
 	size_t length;
 	uint8_t data[VLEASE_CVQ_DATA_SIZE];
 } told[MAX_COMMANDS];
-static unsigned int n_told, n_bursts;
+static unsigned int n_told, n_bursts, n_notices;
 static int answer;
 
 int
@@ -55,6 +55,13 @@ vlease_set_bursts(struct rte_eth_dev *the)
 	n_bursts++;
 }
 
+void
+vlease_lessor_notify_bursts(struct vlease_process *the)
+{
+	assert_ptr_equal(the, &process);
+	n_notices++;
+}
+
 static int
 setup(void **state)
 {
@@ -69,6 +76,7 @@ setup(void **state)
 	dev.process_private = &process;
 	n_told = 0;
 	n_bursts = 0;
+	n_notices = 0;
 	answer = 0;
 	return 0;
 }
@@ -193,6 +201,7 @@ vlans(void **state)
 	assert_int_equal(n_bursts, 0);
 	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_STRIP_MASK), 0);
 	assert_int_equal(n_bursts, 1);
+	assert_int_equal(n_notices, 1);
 }
 
 static void

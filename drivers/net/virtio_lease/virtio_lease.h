@@ -224,6 +224,8 @@ int vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr 
 void vlease_lessor_give_back(struct vlease_process *process);
 /* The link has changed, as dev_link says by now: secondaries raise the event. Any thread. */
 void vlease_lessor_notify_link(struct vlease_process *process);
+/* Other burst functions are the right ones, for queues that stay as they are. Any thread. */
+void vlease_lessor_notify_bursts(struct vlease_process *process);
 int vlease_lessee_create(struct vlease_process *process);
 /* When ethdev has made the port known to this process' fast path. */
 void vlease_lessee_take_over(struct rte_eth_dev *dev);
@@ -247,6 +249,7 @@ enum vlease_call {
 
 enum vlease_notice {
 	VLEASE_NOTICE_LINK,
+	VLEASE_NOTICE_BURSTS,
 };
 
 /* virtio_lease_stats.c, with vlease_stats_get() */

@@ -127,6 +127,8 @@ notice(void *arg, uint32_t code, int32_t value __rte_unused)
 {
 	if (code == VLEASE_NOTICE_LINK)
 		tell_link(arg);
+	else if (code == VLEASE_NOTICE_BURSTS)
+		look_again(arg);
 }
 
 static int

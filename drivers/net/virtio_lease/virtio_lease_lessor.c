@@ -83,6 +83,12 @@ vlease_lessor_notify_link(struct vlease_process *process)
 	bar_lessor_notify(process->lessor, VLEASE_NOTICE_LINK, 0);
 }
 
+void
+vlease_lessor_notify_bursts(struct vlease_process *process)
+{
+	bar_lessor_notify(process->lessor, VLEASE_NOTICE_BURSTS, 0);
+}
+
 int
 vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr)
 {

@@ -220,8 +220,10 @@ vlease_vlan_offload_set(struct rte_eth_dev *dev, int changed)
 			ret = -ENOTSUP;
 		}
 	}
-	if (ret == 0 && (changed & RTE_ETH_VLAN_STRIP_MASK) != 0)
+	if (ret == 0 && (changed & RTE_ETH_VLAN_STRIP_MASK) != 0) {
 		vlease_set_bursts(dev);
+		vlease_lessor_notify_bursts(vlease_process(dev));
+	}
 	return ret;
 }
 
