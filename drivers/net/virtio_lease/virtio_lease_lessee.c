@@ -80,11 +80,23 @@ vlease_lessee_take_over(struct rte_eth_dev *dev)
 	fast->txq.data = process->tx_queues;
 }
 
+/* By a port with fewer queues than before, one is leased that is not there any more. */
+static bool
+is_set_up(const struct vlease_process *process, unsigned int queue)
+{
+	const struct rte_eth_dev_data *data = rte_eth_devices[process->adapter->port_id].data;
+	const uint16_t index = (uint16_t)(queue / 2);
+
+	return queue % 2 == 0 ? index < data->nb_rx_queues && data->rx_queues[index] != NULL :
+				index < data->nb_tx_queues && data->tx_queues[index] != NULL;
+}
+
 static void
 granted(void *arg, unsigned int queue, void *address)
 {
 	look_again(arg);
-	vlease_doorbell_offer(doorbell_slot(arg, queue), address);
+	if (is_set_up(arg, queue))
+		vlease_doorbell_offer(doorbell_slot(arg, queue), address);
 }
 
 /* May run as a signal handler: stores are all it does. */
