@@ -47,7 +47,7 @@ static uint8_t *config_space, *bar;
 static struct lie {
 	uint16_t at;
 	uint8_t after;	/**< so many honest answers */
-	bool always;	/**< not only once */
+	enum { ONCE, ALWAYS, MORE_EACH_TIME, KINDS } kind;
 	uint32_t value;
 } lies[8];
 static unsigned int n_lies;
@@ -82,9 +82,9 @@ register_read(const volatile void *reg, unsigned int bytes)
 			lie->after--;
 			continue;
 		}
-		if (!lie->always)
+		if (lie->kind == ONCE)
 			lie->at = UINT16_MAX;
-		return lie->value;
+		return lie->kind == MORE_EACH_TIME ? lie->value++ : lie->value;
 	}
 	memcpy(&value, bar + at, bytes);
 	return value;
@@ -150,7 +150,7 @@ put_device(void)
 		at = take(&input, 1);
 		lies[n].at = at < 0x80 ? at & 0x3f : 0x800 + (at & 0x7f);
 		lies[n].after = take(&input, 1);
-		lies[n].always = take_below(&input, 2);
+		lies[n].kind = take_below(&input, KINDS);
 		lies[n].value = take(&input, 4);
 	}
 }

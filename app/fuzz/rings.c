@@ -98,13 +98,16 @@ broken(void)
 	return queue.rx ? queue.rxq->broken : queue.txq->broken;
 }
 
-/** Where each mbuf is. A lost one is forgiven if the device has overwritten the driver's FIFO. */
+/** Where each mbuf is. A lost one is forgiven if the device may have overwritten the FIFO. */
 static void
 check_accounts(void)
 {
 	const struct pool *pool = queue.pool;
 
-	if (queue.rx && !queue.hostile.overwrote)
+	if (!queue.rx)
+		require(vlease_txq_pending(queue.txq) <= queue.config.size,
+			"no more ids are free than there are");
+	else if (!queue.hostile.overwrote)
 		require(pool->n_free + pool->n_app + vlease_rxq_posted(queue.rxq) == POOL_SIZE,
 			"free, posted and received mbufs are all there are");
 }
@@ -463,8 +466,8 @@ end(void)
 	reclaim();
 	while (queue.n_held > 0)
 		pool_app_frees(queue.held[--queue.n_held]);
-	require(queue.hostile.overwrote || (queue.pool->n_free == POOL_SIZE &&
-					    queue.other->n_free == POOL_SIZE),
+	require((queue.rx && queue.hostile.overwrote) ||
+		(queue.pool->n_free == POOL_SIZE && queue.other->n_free == POOL_SIZE),
 		"all mbufs are back");
 	vlease_set_doorbell(SLOT, NULL);
 	free(queue.config.ring);

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+"""Takes away checks of what a device says, and asks that replaying the corpus notices.
+
+Those are left out without which a queue stands still or goes on where it should not, but nothing
+is harmed: unit tests hold them.
+
+mutations.py SDK-HEADERS [NAME...]
+"""
+
+import collections
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DRIVER = "drivers/net/virtio_lease/virtio_lease_"
+TIMEOUT = 60
+
+Mutation = collections.namedtuple("Mutation", "name program file old new")
+
+
+def rings(name, file, old, new="false"):
+    return Mutation(name, "rings", file, old, new)
+
+
+def config(name, file, old, new="false"):
+    return Mutation(name, "config", file, old, new)
+
+
+MUTATIONS = [
+    rings("rx-split-used-idx", "split_rx.c", "unlikely(n > vlease_rxq_posted(q))"),
+    rings("rx-split-id", "split_rx.c", "unlikely(id > mask)"),
+    rings("rx-split-outstanding", "split_rx.c", "unlikely(word & VLEASE_SLOT_IDLE)"),
+    rings("rx-packed-id", "packed_rx.c", "unlikely(id > mask)"),
+    rings("rx-packed-outstanding", "packed_rx.c", "unlikely(word & VLEASE_SLOT_IDLE)"),
+    rings("rx-packed-posted", "packed_rx.c", "n = RTE_MIN(n, vlease_rxq_posted(q));", ";"),
+    rings("rx-length", "rx.h",
+          "len - VLEASE_RX_MIN_LEN <= fresh.buf_len - VLEASE_RX_MIN_LEN", "true"),
+    rings("rx-merged-length", "rx.h", "unlikely(len == 0 || len > q->buf_len)"),
+    rings("rx-num-buffers", "rx.h", "num == 0 || at + num > burst->used || "
+          "!rx_len_ok(fresh, len)"),
+    rings("tx-id", "tx.h", "unlikely(id > mask)"),
+    rings("tx-outstanding", "tx.h",
+          "unlikely(word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER))"),
+    rings("tx-chain-id", "tx.h", "unlikely(id > q->mask)"),
+    rings("tx-chain-outstanding", "tx.h",
+          "unlikely((word & (VLEASE_SLOT_IDLE | VLEASE_SLOT_INNER)) != VLEASE_SLOT_INNER)"),
+    rings("tx-packed-batch", "packed_tx.c",
+          "id > q->mask || n > vlease_txq_pending(q) || q->slots[id] & VLEASE_SLOT_MORE"),
+    rings("reclaim-forged-id", "reclaim.c", "|| has_posted_free_id(o, q->slots, c->size)", ""),
+    config("capabilities-endless", "pci.c", "found++ == MAX_CAPABILITIES"),
+    config("structure-beyond-bar", "pci.c", "(uint64_t)offset + size > info->size"),
+    config("structure-too-small", "pci.c", "size < least"),
+    config("structure-unaligned", "pci.c", "offset % alignment(cap) != 0"),
+    config("config-changes", "pci.c", "reads < MAX_CONFIG_READS", "true"),
+    config("queue-too-large", "pci.c", "size <= MAX_QUEUE_SIZE", "true"),
+    config("doorbell-beyond-bar", "pci.c",
+           "within + sizeof(uint16_t) > pci->notify_length"),
+]
+
+
+def noticed(tree, build, mutation):
+    path = tree / (DRIVER + mutation.file)
+    source = path.read_text()
+    if source.count(mutation.old) != 1:
+        return f"{source.count(mutation.old)} such places in {path.name}"
+    program = f"app/fuzz/fuzz_{mutation.program}"
+    path.write_text(source.replace(mutation.old, mutation.new))
+    try:
+        subprocess.run(["ninja", "-C", build, program], check=True, stdout=subprocess.DEVNULL)
+        corpus = (TOP / "app/fuzz/corpus").glob(f"{mutation.program}*.hex")
+        result = subprocess.run([build / program, *corpus], timeout=TIMEOUT, capture_output=True)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        path.write_text(source)
+    return "not noticed" if result.returncode == 0 else None
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    missed = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        tree, build = pathlib.Path(temporary, "tree"), pathlib.Path(temporary, "build")
+        shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns(".git", ".lab", "build*"))
+        subprocess.run(["meson", "setup", f"-Dsdk_headers={sys.argv[1]}", build, tree],
+                       check=True, stdout=subprocess.DEVNULL)
+        for mutation in MUTATIONS:
+            if len(sys.argv) > 2 and mutation.name not in sys.argv[2:]:
+                continue
+            wrong = noticed(tree, build, mutation)
+            missed += wrong is not None
+            print(f"{mutation.name}: {wrong or 'noticed'}", flush=True)
+    sys.exit(missed != 0)
+
+
+main()
