@@ -553,6 +553,12 @@ used_buffers_are_counted(void **state)
 	}
 	assert_int_equal(vlease_rx_descriptor_status(rx.q, 39), RTE_ETH_RX_DESC_AVAIL);
 	assert_int_equal(vlease_rx_descriptor_status(rx.q, 40), RTE_ETH_RX_DESC_UNAVAIL);
+	/* Without the lease nobody looks at the ring, which may be gone. */
+	deliver(&rx, 60, 0);
+	assert_int_equal(vlease_rx_queue_count(rx.q), 1);
+	vlease_set_doorbell(rx.q->doorbell_slot, NULL);
+	assert_int_equal(vlease_rx_queue_count(rx.q), 0);
+	assert_int_equal(vlease_rx_descriptor_status(rx.q, 0), RTE_ETH_RX_DESC_UNAVAIL);
 	free_rx(&rx);
 	assert_conserved(&pool);
 	free_pool(&pool);

@@ -208,7 +208,8 @@ vlease_rx_queue_count(void *rx_queue)
 {
 	const struct vlease_rxq *q = rx_queue;
 
-	return rx_waiting(q, q->size);
+	/* Without the lease there may be no ring, either. */
+	return vlease_doorbell(q->doorbell_slot) == NULL ? 0 : rx_waiting(q, q->size);
 }
 
 int
@@ -218,7 +219,7 @@ vlease_rx_descriptor_status(void *rx_queue, uint16_t offset)
 
 	if (offset >= q->size)
 		return -EINVAL;
-	if (offset >= vlease_rxq_posted(q))
+	if (vlease_doorbell(q->doorbell_slot) == NULL || offset >= vlease_rxq_posted(q))
 		return RTE_ETH_RX_DESC_UNAVAIL;
 	return offset < rx_waiting(q, offset + 1) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
 }
