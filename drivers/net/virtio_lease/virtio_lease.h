@@ -79,6 +79,10 @@ struct vlease_process {
 	/* The primary: owner of the device. */
 	struct vlease_pci pci;
 	struct vlease_cvq cvq;
+	struct rte_intr_handle *interrupts;	/* changes of configuration, receive queues */
+	struct rte_intr_handle *removal;
+	bool started;				/* the device; read by the interrupt thread */
+	bool queue_interrupts;			/* of receive queues; since the start */
 	struct bar_lessor *lessor;
 	const struct rte_memzone *idle_ring;	/* for queues that nobody polls, or NULL */
 	uint64_t doorbell_offset[VLEASE_MAX_VQS];
@@ -204,6 +208,17 @@ void vlease_rx_queue_release(struct rte_eth_dev *dev, uint16_t index);
 void vlease_tx_queue_release(struct rte_eth_dev *dev, uint16_t index);
 /* When the port is closed; but the queues themselves only if no other process looks at them. */
 void vlease_queues_free(struct vlease_process *process, bool objects);
+
+/* virtio_lease_intr.c: interrupts, in the primary */
+int vlease_interrupts_create(struct rte_eth_dev *dev);
+void vlease_interrupts_destroy(struct rte_eth_dev *dev);
+/* After the negotiation, before the queues are enabled. */
+int vlease_interrupts_start(struct rte_eth_dev *dev);
+void vlease_interrupts_stop(struct rte_eth_dev *dev);
+/* For struct vlease_pci_queue. */
+uint16_t vlease_queue_vector(const struct vlease_process *process, uint16_t queue);
+int vlease_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t index);
+int vlease_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t index);
 
 /* virtio_lease_queue_state.c: start and stop of single queues */
 int vlease_rx_queue_start(struct rte_eth_dev *dev, uint16_t index);

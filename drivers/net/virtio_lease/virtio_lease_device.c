@@ -78,6 +78,7 @@ vlease_device_enable_queue(struct vlease_process *process, uint16_t index)
 	struct vlease_pci_queue queue = {
 		.index = index,
 		.size = config->size,
+		.vector = vlease_queue_vector(process, index),
 		.desc_iova = config->ring_iova,
 	};
 
@@ -170,6 +171,8 @@ vlease_device_start(struct rte_eth_dev *dev)
 
 	ret = vlease_device_begin(process);
 	if (ret == 0)
+		ret = vlease_interrupts_start(dev);
+	if (ret == 0)
 		ret = enable_queues(dev);
 	if (ret == 0 && (adapter->features & VIRTIO_NET_F_CTRL_VQ) != 0)
 		ret = vlease_cvq_enable(&process->cvq, &process->pci,
@@ -185,6 +188,9 @@ vlease_device_start(struct rte_eth_dev *dev)
 		goto failed;
 	vlease_queues_begin(dev);
 	bar_lessor_start(process->lessor);
+	process->started = true;
+	/* With interrupts of the link ethdev does not ask. */
+	vlease_primary_ops.link_update(dev, 0);
 	return 0;
 
 failed:
@@ -192,6 +198,7 @@ failed:
 	vlease_cvq_disable(&process->cvq);
 	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_FAILED);
 	vlease_pci_reset(&process->pci);
+	vlease_interrupts_stop(dev);
 	return ret;
 }
 
@@ -201,6 +208,7 @@ vlease_device_stop(struct rte_eth_dev *dev)
 	struct vlease_process *process = vlease_process(dev);
 	int held, ret;
 
+	process->started = false;
 	held = bar_lessor_stop(process->lessor, LET_GO_TIMEOUT_MS);
 	if (held > 0)
 		VLEASE_LOG(WARNING, "%s: %d queues are out of use until the processes that polled "
@@ -209,6 +217,7 @@ vlease_device_stop(struct rte_eth_dev *dev)
 	vlease_lessor_give_back(process);
 	vlease_cvq_disable(&process->cvq);
 	ret = vlease_device_begin(process);
+	vlease_interrupts_stop(dev);
 	/* A device that may still write to the buffers keeps them. */
 	if (ret == 0)
 		reclaim_queues(process);

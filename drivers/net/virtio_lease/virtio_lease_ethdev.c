@@ -129,7 +129,7 @@ link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 	};
 	rte_le16_t status;
 
-	if (!dev->data->dev_started) {
+	if (!process->started) {
 		link.link_status = RTE_ETH_LINK_DOWN;
 	} else if ((process->adapter->features & VIRTIO_NET_F_STATUS) != 0) {
 		if (vlease_pci_config_read(&process->pci,
@@ -154,12 +154,20 @@ dev_stop(struct rte_eth_dev *dev)
 	return ret;
 }
 
+/* ethdev has stopped the port; what was configured remains. */
+static int
+dev_reset(struct rte_eth_dev *dev)
+{
+	return vlease_device_begin(vlease_process(dev));
+}
+
 static void
 primary_close(struct rte_eth_dev *dev)
 {
 	struct vlease_process *process = vlease_process(dev);
 	const bool watched = bar_lessor_count_lessees(process->lessor) > 0;
 
+	vlease_interrupts_destroy(dev);
 	vlease_dma_stop(process);
 	vlease_queues_free(process, !watched);
 	rte_memzone_free(process->idle_ring);
@@ -246,6 +254,7 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.dev_start = vlease_device_start,
 	.dev_stop = dev_stop,
 	.dev_close = vlease_dev_close,
+	.dev_reset = dev_reset,
 	.dev_infos_get = dev_infos_get,
 	.link_update = link_update,
 	.promiscuous_enable = vlease_promiscuous_enable,
@@ -273,6 +282,8 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.rx_burst_mode_get = rx_burst_mode_get,
 	.tx_burst_mode_get = tx_burst_mode_get,
 	.tx_done_cleanup = vlease_tx_done_cleanup,
+	.rx_queue_intr_enable = vlease_rx_queue_intr_enable,
+	.rx_queue_intr_disable = vlease_rx_queue_intr_disable,
 	.rx_queue_start = vlease_rx_queue_start,
 	.rx_queue_stop = vlease_rx_queue_stop,
 	.tx_queue_start = vlease_tx_queue_start,

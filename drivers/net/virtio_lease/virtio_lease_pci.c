@@ -349,6 +349,17 @@ vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t
 	return -EAGAIN;
 }
 
+int
+vlease_pci_config_vector(struct vlease_pci *pci, uint16_t vector)
+{
+	write16(vector, &pci->common->config_msix_vector);
+	if (read16(&pci->common->config_msix_vector) == vector)
+		return 0;
+	VLEASE_LOG(ERR, "%s: the device refuses MSI-X vector %u for changes of its configuration",
+		   vlease_pci_address(pci), vector);
+	return -ENOSPC;
+}
+
 /* Between the two the registers of this queue, and of no other thread's, are to be seen. */
 static void
 select_queue(struct vlease_pci *pci, uint16_t queue)
@@ -381,7 +392,9 @@ vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue)
 int
 vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue)
 {
+	const uint16_t vector = queue->vector != 0 ? queue->vector : VIRTIO_MSI_NO_VECTOR;
 	uint16_t most = vlease_pci_max_queue_size(pci, queue->index);
+	bool refused;
 
 	if (most < queue->size) {
 		VLEASE_LOG(ERR, "%s: queue %u: has %u descriptors, but %u are needed",
@@ -391,13 +404,20 @@ vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *q
 	select_queue(pci, queue->index);
 	/* A reset, of the queue or the device, has put all of these back: program each. */
 	write16(queue->size, &pci->common->queue_size);
-	write16(VIRTIO_MSI_NO_VECTOR, &pci->common->queue_msix_vector);
+	write16(vector, &pci->common->queue_msix_vector);
+	/* VIRTIO 1.2, 4.1.5.1.2: what the device has no room for reads as no vector. */
+	refused = read16(&pci->common->queue_msix_vector) != vector;
 	write64(queue->desc_iova, pci->common->queue_desc);
 	write64(queue->driver_iova, pci->common->queue_driver);
 	write64(queue->device_iova, pci->common->queue_device);
-	write16(1, &pci->common->queue_enable);
+	if (!refused)
+		write16(1, &pci->common->queue_enable);
 	unselect_queue(pci);
-	return 0;
+	if (!refused)
+		return 0;
+	VLEASE_LOG(ERR, "%s: queue %u: the device refuses MSI-X vector %u",
+		   vlease_pci_address(pci), queue->index, queue->vector);
+	return -ENOSPC;
 }
 
 /* VIRTIO 1.2, 4.1.4.3.2: done when queue_reset, and then queue_enable, reads 0. */

@@ -39,6 +39,7 @@ struct vlease_pci {
 struct vlease_pci_queue {
 	uint16_t index;
 	uint16_t size;
+	uint16_t vector;	/* of MSI-X; 0, that of changes of configuration: none */
 	uint64_t desc_iova;
 	uint64_t driver_iova;	/* split: the avail ring; packed: the driver's event suppression */
 	uint64_t device_iova;	/* split: the used ring; packed: the device's event suppression */
@@ -69,6 +70,9 @@ int vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features);
 int vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t length);
 
 /* 0: there is no such queue, or the device claims more than a queue can have. */
+/* Which MSI-X vector tells of changes of the configuration. -ENOSPC: the device refuses it. */
+int vlease_pci_config_vector(struct vlease_pci *pci, uint16_t vector);
+
 uint16_t vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue);
 int vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue);
 /* Reset one queue, VIRTIO 1.2, 2.6.1. -ETIMEDOUT: it is not done within a second. */

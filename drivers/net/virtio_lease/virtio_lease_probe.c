@@ -171,7 +171,10 @@ primary_init(struct rte_eth_dev *dev, void *arg)
 	dev->data->dev_flags |= RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->dev_ops = &vlease_primary_ops;
 	vlease_set_bursts(dev);
-	return 0;
+	ret = vlease_interrupts_create(dev);
+	if (ret != 0)
+		vlease_dev_close(dev);
+	return ret;
 }
 
 /* ---- Secondaries ---- */
