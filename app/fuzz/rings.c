@@ -35,6 +35,9 @@ static const struct option {
 	{ .tx_offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT },
 	{ .features = VIRTIO_F_EVENT_IDX },
 	{ .features = VIRTIO_F_NOTIFICATION_DATA },
+	{ .rx_offloads = RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM },
+	{ .rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO },
+	{ .rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP },
 	{ .features = VIRTIO_F_INDIRECT_DESC },
 };
 
