@@ -215,7 +215,7 @@ call(void *arg, uint32_t code, int32_t value)
 	world.calls++;
 	world.call_code = code;
 	world.call_value = value;
-	return world.call_result;
+	return code != 0 && code == world.failing_call ? -EPERM : world.call_result;
 }
 
 void

@@ -47,6 +47,7 @@ struct world {
 	struct bar_lease_counters counters[NB_SLICES];
 	bool no_calls;			/* the lessor takes none */
 	int call_result;
+	uint32_t failing_call;		/* with this code: -EPERM; 0: none */
 	unsigned int calls;		/* how many came; then the latest */
 	uint32_t call_code;
 	int32_t call_value;
