@@ -102,6 +102,8 @@ serve(struct device_thread *t)
 		t->wrong = true;
 		return;
 	}
+	/* With VIRTIO_F_EVENT_IDX, before it reads the command: it must not lie in the way. */
+	software_device_want(&device, device.avail_cons);
 	do
 		at[i] = part(place, i, &len[i], &flags[i]);
 	while (flags[i] == VLEASE_DESC_NEXT && ++i < 3);

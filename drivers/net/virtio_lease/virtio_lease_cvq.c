@@ -24,17 +24,20 @@
 #define ANSWER_TIMEOUT_US 1000000
 #define ANSWER_POLL_US 10
 
+/* The event words are not used, but with VIRTIO_F_EVENT_IDX the device writes to avail_event. */
 struct split_ring {
 	struct vlease_desc desc[CVQ_SIZE];
 	struct {
 		rte_le16_t flags;
 		rte_le16_t index;
 		rte_le16_t ring[CVQ_SIZE];
+		rte_le16_t used_event;
 	} avail;
 	struct {
 		rte_le16_t flags;
 		volatile rte_le16_t index;
 		struct vlease_used_elem ring[CVQ_SIZE];
+		rte_le16_t avail_event;
 	} used __rte_aligned(4);
 };
 
