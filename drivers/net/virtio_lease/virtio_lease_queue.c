@@ -28,11 +28,15 @@ check_size(struct rte_eth_dev *dev, uint16_t queue, uint16_t size)
 	return -EINVAL;
 }
 
-/* A process that has not answered the stop may be in the middle of a burst on it. */
+/*
+ * A process that has not answered the stop may be in the middle of a burst on it. Without a lessor
+ * (a device of a benchmark) there is no other process.
+ */
 static bool
 is_in_use(const struct vlease_process *process, uint16_t queue)
 {
-	return bar_lessor_state(process->lessor, queue) == BAR_LEASE_REVOKED;
+	return process->lessor != NULL &&
+	       bar_lessor_state(process->lessor, queue) == BAR_LEASE_REVOKED;
 }
 
 static int
