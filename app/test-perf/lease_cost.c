@@ -18,7 +18,7 @@
 #define WARM_UP_BURSTS (2 * RING / BURST)
 
 #ifdef WITHOUT_LEASE
-volatile uint16_t the_doorbell;
+volatile uint16_t the_doorbell[2] __rte_aligned(4);
 #endif
 
 static struct pool pool;

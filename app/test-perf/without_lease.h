@@ -19,8 +19,16 @@
 #endif
 
 #ifdef WITHOUT_LEASE
-extern volatile uint16_t the_doorbell;
-#define vlease_burst_begin(slot) (&the_doorbell)
+/* Room for a doorbell that carries data. */
+extern volatile uint16_t the_doorbell[2];
+
+static inline volatile uint16_t *
+always_there(void)
+{
+	return the_doorbell;
+}
+
+#define vlease_burst_begin(slot) always_there()
 #define vlease_burst_end(slot) RTE_SET_USED(slot)
 #endif
 
