@@ -69,9 +69,10 @@ for each in both:
     each.stop()
 held = leases.all()
 
-# It takes no -d, so the driver comes by LD_PRELOAD.
-dumpcap = Program("dumpcap", ["dpdk-dumpcap", "--file-prefix", "lab", "-i", "*", "-w", CAPTURE],
-                  {"LD_PRELOAD": driver_plugin()})
+# It takes no -d, so the driver comes by LD_PRELOAD. Without -p it would switch promiscuous mode
+# off at its end, and testpmd's frames are for nobody.
+dumpcap = Program("dumpcap", ["dpdk-dumpcap", "--file-prefix", "lab", "-p", "-i", "*", "-w",
+                              CAPTURE], {"LD_PRELOAD": driver_plugin()})
 wait_until(lambda: "Packets captured:" in dumpcap.output, 60, "dumpcap captures")
 handled = send()
 dumpcap.kill(signal.SIGINT)
