@@ -221,7 +221,10 @@ static void
 mtu(void **state)
 {
 	const uint16_t overhead = RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
-	struct vlease_rxq q = { .buf_len = VLEASE_NET_HDR_SIZE + 1500 + overhead };
+	struct vlease_rxq q = {
+		.buf_len = VLEASE_NET_HDR_SIZE + 1500 + overhead,
+		.hdr_size = VLEASE_NET_HDR_SIZE,
+	};
 	void *queues[] = { &q };
 
 	data.rx_queues = queues;
