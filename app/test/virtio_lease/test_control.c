@@ -517,6 +517,162 @@ features_follow_offloads(void **state)
 		     RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
 }
 
+/* ---- What the port says of itself ---- */
+
+int
+vlease_pci_read_common(struct vlease_pci *pci, uint32_t regs[VLEASE_PCI_COMMON_REGS])
+{
+	assert_ptr_equal(pci, &process.pci);
+	memset(regs, 0xcc, VLEASE_PCI_COMMON_REGS * sizeof(*regs));
+	return answer;
+}
+
+void
+vlease_pci_read_queue(struct vlease_pci *pci, uint16_t queue, uint32_t regs[VLEASE_PCI_QUEUE_REGS])
+{
+	assert_ptr_equal(pci, &process.pci);
+	memset(regs, queue + 1, VLEASE_PCI_QUEUE_REGS * sizeof(*regs));
+}
+
+static struct vlease_rxq rxq = { .size = 128, .free_thresh = 32, .buf_len = 2048 };
+static struct vlease_txq txq = { .size = 64, .free_thresh = 16 };
+static void *rx_queues[] = { &rxq, NULL }, *tx_queues[] = { &txq, &txq };
+
+static int
+setup_info(void **state)
+{
+	setup_queues(state);
+	data.nb_rx_queues = 2;
+	data.nb_tx_queues = 2;
+	data.rx_queues = rx_queues;
+	data.tx_queues = tx_queues;
+	process.lessor = (struct bar_lessor *)&process;
+	return 0;
+}
+
+static int
+teardown_info(void **state)
+{
+	process.lessor = NULL;
+	return 0;
+}
+
+static void
+expect_dump(const char *expected)
+{
+	char text[1024] = "";
+	FILE *file = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(file);
+	assert_int_equal(vlease_priv_dump(&dev, file), 0);
+	fclose(file);
+	assert_string_equal(text, expected);
+}
+
+static void
+the_dump_names_features_and_holders(void **state)
+{
+	strcpy(adapter.address, "0000:03:00.0");
+	adapter.features = VIRTIO_NET_F_MAC | VIRTIO_F_VERSION_1;
+	adapter.usable = adapter.features | VIRTIO_NET_F_CSUM | RTE_BIT64(50);
+	data.rx_queue_state[0] = RTE_ETH_QUEUE_STATE_STARTED;
+	data.tx_queue_state[0] = RTE_ETH_QUEUE_STATE_STARTED;
+	leases[0] = BAR_LEASE_LEASED;
+	leases[3] = BAR_LEASE_TAKEN;
+	expect_dump("device: 0000:03:00.0\n"
+		    "features: MAC VERSION_1\n"
+		    "usable, not negotiated: CSUM bit 50\n"
+		    "vq0: 128 descriptors, started, leased, process 1234\n"
+		    "vq1: 64 descriptors, started, free\n"
+		    "vq3: 64 descriptors, stopped, taken\n");
+
+	/* A secondary knows of no leases. */
+	process.lessor = NULL;
+	adapter.usable = adapter.features;
+	data.nb_tx_queues = 0;
+	expect_dump("device: 0000:03:00.0\n"
+		    "features: MAC VERSION_1\n"
+		    "usable, not negotiated:\n"
+		    "vq0: 128 descriptors, started\n");
+}
+
+static void
+registers_of_all_queues(void **state)
+{
+	enum { LENGTH = VLEASE_PCI_COMMON_REGS + 4 * VLEASE_PCI_QUEUE_REGS };
+	uint32_t regs[LENGTH + 1] = { [LENGTH] = 1 };
+	struct rte_dev_reg_info info = { 0 };
+
+	data.nb_rx_queues = 1;	/* the second pair has its place all the same */
+	assert_int_equal(vlease_get_reg(&dev, &info), 0);
+	assert_int_equal(info.length, LENGTH);
+	assert_int_equal(info.width, sizeof(regs[0]));
+	assert_int_equal(info.version, 0x1041);
+	info.data = regs;
+	assert_int_equal(vlease_get_reg(&dev, &info), 0);
+	assert_int_equal(regs[VLEASE_PCI_COMMON_REGS - 1], 0xcccccccc);
+	assert_int_equal(regs[VLEASE_PCI_COMMON_REGS], 0x01010101);
+	assert_int_equal(regs[LENGTH - 1], 0x04040404);
+	assert_int_equal(regs[LENGTH], 1);
+	answer = -ENODEV;
+	assert_int_equal(vlease_get_reg(&dev, &info), -ENODEV);
+	answer = 0;
+	info.length = LENGTH - 1;
+	assert_int_equal(vlease_get_reg(&dev, &info), -ENOTSUP);
+	info.length = LENGTH;
+	info.offset = 1;
+	assert_int_equal(vlease_get_reg(&dev, &info), -ENOTSUP);
+}
+
+static void
+queues_are_as_they_were_set_up(void **state)
+{
+	struct rte_eth_rxq_info rx = { 0 };
+	struct rte_eth_txq_info tx = { 0 };
+
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+	data.dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	process.deferred[3] = true;
+	vlease_rxq_info_get(&dev, 0, &rx);
+	assert_int_equal(rx.nb_desc, 128);
+	assert_int_equal(rx.rx_buf_size, 2048);
+	assert_int_equal(rx.conf.rx_free_thresh, 32);
+	assert_int_equal(rx.conf.offloads, RTE_ETH_RX_OFFLOAD_SCATTER);
+	assert_false(rx.conf.rx_deferred_start);
+	vlease_txq_info_get(&dev, 1, &tx);
+	assert_int_equal(tx.nb_desc, 64);
+	assert_int_equal(tx.conf.tx_free_thresh, 16);
+	assert_int_equal(tx.conf.offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	assert_true(tx.conf.tx_deferred_start);
+}
+
+static void
+expect_bursts(uint64_t features, const char *rx, const char *tx)
+{
+	struct rte_eth_burst_mode mode;
+
+	adapter.features = features;
+	assert_int_equal(vlease_rx_burst_mode_get(&dev, 0, &mode), 0);
+	assert_string_equal(mode.info, rx);
+	assert_int_equal(vlease_tx_burst_mode_get(&dev, 0, &mode), 0);
+	assert_string_equal(mode.info, tx);
+}
+
+static void
+bursts_have_names(void **state)
+{
+	const uint64_t all = VIRTIO_F_RING_PACKED | VIRTIO_F_IN_ORDER | VIRTIO_NET_F_MRG_RXBUF;
+
+	expect_bursts(0, "Split", "Split");
+	expect_bursts(all, "Packed, in order, mergeable", "Packed, in order");
+	expect_bursts(VIRTIO_NET_F_GUEST_CSUM, "Split, offloads", "Split");
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	data.dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	expect_bursts(all, "Packed, in order, mergeable, offloads", "Packed, in order, offloads");
+}
+
+#define with_info(test) cmocka_unit_test_setup_teardown(test, setup_info, teardown_info)
+
 int
 main(void)
 {
@@ -536,6 +692,10 @@ main(void)
 		cmocka_unit_test_setup(what_cannot_be_stopped, setup_queues),
 		cmocka_unit_test_setup(deferred_start, setup_queues),
 		cmocka_unit_test_setup(features_follow_offloads, setup),
+		with_info(the_dump_names_features_and_holders),
+		with_info(registers_of_all_queues),
+		with_info(queues_are_as_they_were_set_up),
+		with_info(bursts_have_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

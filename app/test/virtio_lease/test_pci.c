@@ -32,10 +32,13 @@
 #define NOTIFY 0x1000
 
 /* Registers of the common structure, VIRTIO 1.2, 4.1.4.3. */
+#define CONFIG_VECTOR 0x10
+#define NUM_QUEUES 0x12
 #define STATUS 0x14
 #define GENERATION 0x15
 #define SELECT 0x16
 #define SIZE 0x18
+#define VECTOR 0x1a
 #define ENABLE 0x1c
 #define NOTIFY_OFF 0x1e
 #define RESET 0x3a
@@ -298,6 +301,33 @@ what_the_configuration_lacks_is_zero(void **state)
 }
 
 static void
+registers_are_read_as_they_are(void **state)
+{
+	uint32_t regs[VLEASE_PCI_COMMON_REGS], queue[VLEASE_PCI_QUEUE_REGS];
+
+	*memory(STATUS) = VIRTIO_STATUS_DRIVER_OK;
+	*memory(GENERATION) = 9;
+	*memory(NUM_QUEUES) = QUEUES;
+	*memory(CONFIG_VECTOR) = 2;
+	*memory(ENABLE) = 1;
+	*memory(VECTOR) = 5;
+	assert_int_equal(vlease_pci_read_common(&pci, regs), 0);
+	assert_int_equal(regs[0], VIRTIO_STATUS_DRIVER_OK);
+	assert_int_equal(regs[1], 9);
+	assert_int_equal(regs[2], QUEUES);
+	assert_int_equal(regs[3], 2);
+	vlease_pci_read_queue(&pci, 1, queue);
+	assert_int_equal(*memory(SELECT), 1);
+	assert_int_equal(queue[0], QUEUE_SIZE);
+	assert_int_equal(queue[1], 1);
+	assert_int_equal(queue[2], 5);
+	vlease_pci_read_queue(&pci, QUEUES, queue);
+	assert_int_equal(queue[0], 0);
+	device.gone = true;
+	assert_int_equal(vlease_pci_read_common(&pci, regs), -ENODEV);
+}
+
+static void
 a_device_that_is_gone_is_an_error(void **state)
 {
 	struct vlease_pci_queue queue = { .index = 1, .size = QUEUE_SIZE };
@@ -421,6 +451,7 @@ main(void)
 		with_device(a_device_works),
 		with_device(configuration_is_read_whole),
 		with_device(what_the_configuration_lacks_is_zero),
+		with_device(registers_are_read_as_they_are),
 		with_device(a_device_that_is_gone_is_an_error),
 		with_device(a_reset_must_end),
 		with_device(the_reset_of_a_queue_must_end),

@@ -15,9 +15,9 @@ bind_ports()
 primary, victim = process(0), process(VICTIM)
 leases = Leases()
 for port, layout in enumerate(LAYOUTS):
-    for info in ("rxq", "txq"):
+    for info, mode in (("rxq", f"{layout}, mergeable"), ("txq", layout)):
         text = primary.cmd(f"show {info} info {port} 0")
-        check(f"Burst mode: {layout}\n" in text, f"port {port} {info}: not {layout}: {text}")
+        check(f"Burst mode: {mode}\n" in text, f"port {port} {info}: not {mode}: {text}")
 
 
 def counts(queues):

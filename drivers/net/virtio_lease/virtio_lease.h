@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <ethdev_driver.h>
 #include <rte_errno.h>
@@ -144,6 +145,17 @@ extern const struct eth_dev_ops vlease_primary_ops;
 extern const struct eth_dev_ops vlease_secondary_ops;
 void vlease_set_bursts(struct rte_eth_dev *dev);
 int vlease_dev_close(struct rte_eth_dev *dev);
+
+/* virtio_lease_info.c: what the port says of itself */
+int vlease_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info);
+void vlease_rxq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_rxq_info *info);
+void vlease_txq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_txq_info *info);
+int vlease_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index,
+			     struct rte_eth_burst_mode *mode);
+int vlease_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index,
+			     struct rte_eth_burst_mode *mode);
+int vlease_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info);
+int vlease_priv_dump(struct rte_eth_dev *dev, FILE *file);
 
 /* virtio_lease_device.c: the device's life, in the primary */
 int vlease_device_begin(struct vlease_process *process);

@@ -15,7 +15,6 @@
  * __rte_packed (write the attribute), nor 24.11 what rte_atomic.h has besides the fences.
  */
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include <ethdev_driver.h>
@@ -40,21 +39,6 @@ vlease_op_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 }
 #else
 #define vlease_op_stats_get vlease_stats_get
-#endif
-
-/* Until 24.03 the end of the list was RTE_PTYPE_UNKNOWN. */
-const uint32_t *vlease_supported_ptypes_get(struct rte_eth_dev *dev, size_t *count);
-
-#if RTE_VERSION < RTE_VERSION_NUM(24, 3, 0, 0)
-static inline const uint32_t *
-vlease_op_supported_ptypes_get(struct rte_eth_dev *dev)
-{
-	size_t count;
-
-	return vlease_supported_ptypes_get(dev, &count);
-}
-#else
-#define vlease_op_supported_ptypes_get vlease_supported_ptypes_get
 #endif
 
 /* Until 25.11 the number of used descriptors of a receive queue had no sign. */

@@ -2,19 +2,11 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include <rte_ether.h>
 #include <rte_malloc.h>
 
 #include "virtio_lease.h"
-
-/* Buffers smaller than this cannot take what VIRTIO 1.2, 5.1.6.3.1 asks for. */
-#define MIN_RX_BUFFER RTE_ETHER_MAX_LEN
-
-/* Largest packet that an mbuf's 16-bit data length lets us describe in one buffer. */
-#define MAX_RX_PACKET 65535
 
 void
 vlease_set_bursts(struct rte_eth_dev *dev)
@@ -31,42 +23,6 @@ vlease_set_bursts(struct rte_eth_dev *dev)
 	/* At its start ethdev has made a copy, which is what applications call. */
 	if (dev->data->dev_started)
 		rte_eth_fp_ops[dev->data->port_id].rx_pkt_burst = dev->rx_pkt_burst;
-}
-
-static int
-dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
-{
-	const struct vlease_adapter *adapter = vlease_adapter(dev);
-
-	info->max_rx_queues = adapter->max_pairs;
-	info->max_tx_queues = adapter->max_pairs;
-	info->max_mac_addrs = (adapter->usable & VIRTIO_NET_F_CTRL_RX) != 0 ? VLEASE_MAX_MACS : 1;
-	info->min_rx_bufsize = MIN_RX_BUFFER;
-	info->max_rx_pktlen = MAX_RX_PACKET;
-	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = adapter->max_mtu;
-	info->rx_offload_capa = vlease_rx_capabilities(adapter->usable);
-	info->tx_offload_capa = vlease_tx_capabilities(adapter->usable);
-	info->max_lro_pkt_size = MAX_RX_PACKET;
-	vlease_rss_info(adapter, info);
-	info->default_rxportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
-						     adapter->max_rx_desc);
-	info->default_txportconf.ring_size = RTE_MIN(VLEASE_DEFAULT_QUEUE_SIZE,
-						     adapter->max_tx_desc);
-	info->rx_desc_lim = (struct rte_eth_desc_lim){
-		.nb_max = adapter->max_rx_desc,
-		.nb_min = VLEASE_MIN_QUEUE_SIZE,
-		.nb_align = 1,
-	};
-	info->tx_desc_lim = info->rx_desc_lim;
-	info->tx_desc_lim.nb_max = adapter->max_tx_desc;
-	info->tx_desc_lim.nb_seg_max = VLEASE_TX_MAX_SEGMENTS;
-	info->tx_desc_lim.nb_mtu_seg_max = VLEASE_TX_MAX_SEGMENTS;
-	if ((adapter->usable & VIRTIO_F_RING_RESET) != 0)
-		info->dev_capa = RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP |
-				 RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
-	info->speed_capa = RTE_ETH_LINK_SPEED_FIXED;
-	return 0;
 }
 
 static int
@@ -205,57 +161,13 @@ vlease_dev_close(struct rte_eth_dev *dev)
 	return 0;
 }
 
-static void
-rxq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_rxq_info *info)
-{
-	const struct vlease_rxq *rxq = dev->data->rx_queues[index];
-
-	info->mp = rxq->pool;
-	info->nb_desc = rxq->size;
-	info->scattered_rx = dev->data->scattered_rx;
-}
-
-static void
-txq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_txq_info *info)
-{
-	const struct vlease_txq *txq = dev->data->tx_queues[index];
-
-	info->nb_desc = txq->size;
-}
-
-/* What the layout of the queues is, for logs of applications, such as testpmd's "show rxq info". */
-static int
-burst_mode_get(struct rte_eth_dev *dev, struct rte_eth_burst_mode *mode)
-{
-	const uint64_t features = vlease_adapter(dev)->features;
-
-	snprintf(mode->info, sizeof(mode->info), "%s%s",
-		 (features & VIRTIO_F_RING_PACKED) != 0 ? "Packed" : "Split",
-		 (features & VIRTIO_F_IN_ORDER) != 0 ? ", in order" : "");
-	return 0;
-}
-
-static int
-rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
-		  struct rte_eth_burst_mode *mode)
-{
-	return burst_mode_get(dev, mode);
-}
-
-static int
-tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
-		  struct rte_eth_burst_mode *mode)
-{
-	return burst_mode_get(dev, mode);
-}
-
 const struct eth_dev_ops vlease_primary_ops = {
 	.dev_configure = dev_configure,
 	.dev_start = vlease_device_start,
 	.dev_stop = dev_stop,
 	.dev_close = vlease_dev_close,
 	.dev_reset = dev_reset,
-	.dev_infos_get = dev_infos_get,
+	.dev_infos_get = vlease_dev_infos_get,
 	.link_update = link_update,
 	.promiscuous_enable = vlease_promiscuous_enable,
 	.promiscuous_disable = vlease_promiscuous_disable,
@@ -277,10 +189,12 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.xstats_get = vlease_xstats_get,
 	.xstats_get_names = vlease_xstats_get_names,
 	.xstats_reset = vlease_stats_reset,
-	.rxq_info_get = rxq_info_get,
-	.txq_info_get = txq_info_get,
-	.rx_burst_mode_get = rx_burst_mode_get,
-	.tx_burst_mode_get = tx_burst_mode_get,
+	.rxq_info_get = vlease_rxq_info_get,
+	.txq_info_get = vlease_txq_info_get,
+	.rx_burst_mode_get = vlease_rx_burst_mode_get,
+	.tx_burst_mode_get = vlease_tx_burst_mode_get,
+	.get_reg = vlease_get_reg,
+	.eth_dev_priv_dump = vlease_priv_dump,
 	.tx_done_cleanup = vlease_tx_done_cleanup,
 	.rx_queue_intr_enable = vlease_rx_queue_intr_enable,
 	.rx_queue_intr_disable = vlease_rx_queue_intr_disable,
@@ -297,7 +211,7 @@ const struct eth_dev_ops vlease_primary_ops = {
 /* What a process may do that has no access to the device: read what is in memory, and ask. */
 const struct eth_dev_ops vlease_secondary_ops = {
 	.dev_close = vlease_dev_close,
-	.dev_infos_get = dev_infos_get,
+	.dev_infos_get = vlease_dev_infos_get,
 	.link_update = vlease_lessee_link_update,
 	.promiscuous_enable = vlease_lessee_promiscuous_enable,
 	.promiscuous_disable = vlease_lessee_promiscuous_disable,
@@ -308,9 +222,10 @@ const struct eth_dev_ops vlease_secondary_ops = {
 	.xstats_get = vlease_xstats_get,
 	.xstats_get_names = vlease_xstats_get_names,
 	.xstats_reset = vlease_stats_reset,
-	.rxq_info_get = rxq_info_get,
-	.txq_info_get = txq_info_get,
-	.rx_burst_mode_get = rx_burst_mode_get,
-	.tx_burst_mode_get = tx_burst_mode_get,
+	.rxq_info_get = vlease_rxq_info_get,
+	.txq_info_get = vlease_txq_info_get,
+	.rx_burst_mode_get = vlease_rx_burst_mode_get,
+	.tx_burst_mode_get = vlease_tx_burst_mode_get,
+	.eth_dev_priv_dump = vlease_priv_dump,
 	.tx_done_cleanup = vlease_tx_done_cleanup,
 };

@@ -445,6 +445,26 @@ vlease_pci_queue_reset(struct vlease_pci *pci, uint16_t queue)
 }
 
 int
+vlease_pci_read_common(struct vlease_pci *pci, uint32_t regs[VLEASE_PCI_COMMON_REGS])
+{
+	regs[0] = vlease_pci_status(pci);
+	regs[1] = read8(&pci->common->config_generation);
+	regs[2] = read16(&pci->common->num_queues);
+	regs[3] = read16(&pci->common->config_msix_vector);
+	return is_gone(pci) ? -ENODEV : 0;
+}
+
+void
+vlease_pci_read_queue(struct vlease_pci *pci, uint16_t queue, uint32_t regs[VLEASE_PCI_QUEUE_REGS])
+{
+	select_queue(pci, queue);
+	regs[0] = read16(&pci->common->queue_size);
+	regs[1] = read16(&pci->common->queue_enable);
+	regs[2] = read16(&pci->common->queue_msix_vector);
+	unselect_queue(pci);
+}
+
+int
 vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *offset)
 {
 	uint64_t within;

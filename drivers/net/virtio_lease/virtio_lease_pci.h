@@ -69,14 +69,24 @@ int vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features);
  */
 int vlease_pci_config_read(struct vlease_pci *pci, size_t offset, void *data, size_t length);
 
-/* 0: there is no such queue, or the device claims more than a queue can have. */
 /* Which MSI-X vector tells of changes of the configuration. -ENOSPC: the device refuses it. */
 int vlease_pci_config_vector(struct vlease_pci *pci, uint16_t vector);
 
+/* 0: there is no such queue, or the device claims more than a queue can have. */
 uint16_t vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue);
 int vlease_pci_queue_enable(struct vlease_pci *pci, const struct vlease_pci_queue *queue);
 /* Reset one queue, VIRTIO 1.2, 2.6.1. -ETIMEDOUT: it is not done within a second. */
 int vlease_pci_queue_reset(struct vlease_pci *pci, uint16_t queue);
+
+/*
+ * Registers as they are, for diagnosis: device_status, config_generation, num_queues and
+ * config_msix_vector; of one queue its size, whether it is enabled, and its MSI-X vector.
+ */
+#define VLEASE_PCI_COMMON_REGS 4
+#define VLEASE_PCI_QUEUE_REGS 3
+int vlease_pci_read_common(struct vlease_pci *pci, uint32_t regs[VLEASE_PCI_COMMON_REGS]);
+void vlease_pci_read_queue(struct vlease_pci *pci, uint16_t queue,
+			   uint32_t regs[VLEASE_PCI_QUEUE_REGS]);
 
 /* Where the doorbell of a queue is in the notify BAR; -ERANGE: outside of it, or odd. */
 int vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *offset);

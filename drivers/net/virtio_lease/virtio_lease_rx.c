@@ -269,6 +269,5 @@ vlease_rx_burst(uint64_t features, uint64_t offloads)
 		i += 2;
 	if (features & VIRTIO_NET_F_MRG_RXBUF)
 		i += 1;
-	return bursts[i][(features & VLEASE_RX_HEADER_FEATURES) != 0 ||
-			 (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0];
+	return bursts[i][vlease_rx_has_offloads(features, offloads)];
 }

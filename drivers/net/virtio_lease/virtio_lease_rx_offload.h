@@ -26,6 +26,14 @@
 	(VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | \
 	 VIRTIO_NET_F_HASH_REPORT)
 
+/** Whether the port has burst functions that look at the headers, or at tags. */
+static inline bool
+vlease_rx_has_offloads(uint64_t features, uint64_t offloads)
+{
+	return (features & VLEASE_RX_HEADER_FEATURES) != 0 ||
+	       (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+}
+
 /** Kinds of hash, 5.1.6.4.4; 0: none. */
 #define VLEASE_HASH_REPORT_LAST 9
 
