@@ -49,12 +49,13 @@ apt_settings() {
 	echo 'APT::Install-Recommends "false";'
 }
 
-# A package index beside the machine's own, for looking up names: prints its configuration file.
+# open_index NAME [SOURCES]: a package index beside the machine's own, for looking up names, of what
+# the function SOURCES prints for NAME: prints its configuration file.
 open_index() {
 	local dir=$lab_dir/apt/$1
 	rm -rf "$dir"
 	mkdir -p "$dir"/{lists,cache/archives}/partial
-	sources_of "$1" >"$dir/sources.list"
+	"${2:-sources_of}" "$1" >"$dir/sources.list"
 	apt_settings >"$dir/apt.conf"
 	cat >>"$dir/apt.conf" <<-CONF
 		Dir::Etc::SourceList "$dir/sources.list";

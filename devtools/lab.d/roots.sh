@@ -74,12 +74,16 @@ make_trixie_root() {
 		die 'the QEMU of trixie is not 10.0'
 }
 
+start_bookworm_root() {
+	local packages="${bookworm_packages[*]}"
+	start_step bookworm-root "6.12 $packages" make_bookworm_root
+}
+
 start_roots() {
 	local packages
 	[[ -e $lab_dir/stamps/bookworm-root && -e $lab_dir/stamps/trixie-root ]] ||
 		say "making two Debian roots in $lab_dir/roots (1.5 GB, a few minutes, once)"
-	packages="${bookworm_packages[*]}"
-	start_step bookworm-root "6.12 $packages" make_bookworm_root
+	start_bookworm_root
 	packages="${trixie_packages[*]}"
 	start_step trixie-root "7.2 $packages" make_trixie_root
 }
