@@ -128,6 +128,9 @@ struct vlease_devargs {
 int vlease_parse_devargs(const char *address, const struct rte_devargs *given,
 			 struct vlease_devargs *devargs);
 
+/* The argument that says whether a feature is used, or NULL. */
+const char *vlease_argument_name(uint64_t feature);
+
 static inline struct vlease_process *
 vlease_process(const struct rte_eth_dev *dev)
 {

@@ -63,6 +63,17 @@ static const struct {
 	{ VLEASE_ARG_INDIRECT, VIRTIO_F_INDIRECT_DESC },
 };
 
+const char *
+vlease_argument_name(uint64_t feature)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(choices); i++)
+		if (choices[i].feature == feature)
+			return choices[i].key;
+	return NULL;
+}
+
 static int
 parse_choice(const struct parsing *parsing, unsigned int choice, const char *value)
 {

@@ -32,9 +32,10 @@ choose_usable(struct vlease_process *process, const struct vlease_devargs *devar
 	uint64_t missing = devargs->required & ~offered;
 
 	if (missing != 0) {
-		VLEASE_LOG(ERR, "%s: the device does not offer %s, which an argument asks for",
-			   adapter->address,
-			   vlease_feature_name(RTE_BIT64(rte_bsf64(missing))));
+		missing = RTE_BIT64(rte_bsf64(missing));
+		VLEASE_LOG(ERR, "%s: argument %s=1: the device does not offer %s",
+			   adapter->address, vlease_argument_name(missing),
+			   vlease_feature_name(missing));
 		return -ENOTSUP;
 	}
 	if ((offered & VIRTIO_F_VERSION_1) == 0) {
