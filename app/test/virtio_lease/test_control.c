@@ -48,6 +48,14 @@ vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t code, const vo
 	return answer;
 }
 
+static bool strips;
+
+void
+vlease_rxq_strip_vlan(struct vlease_rxq *q, bool on)
+{
+	strips = on;
+}
+
 void
 vlease_set_bursts(struct rte_eth_dev *the)
 {
@@ -167,6 +175,8 @@ full_tables_fit(void **state)
 static void
 vlans(void **state)
 {
+	struct vlease_rxq q;
+	void *queues[] = { &q };
 	unsigned int i;
 
 	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
@@ -199,9 +209,18 @@ vlans(void **state)
 	adapter.features = ~VIRTIO_NET_F_CTRL_VLAN;
 	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_FILTER_MASK), -ENOTSUP);
 	assert_int_equal(n_bursts, 0);
+	data.rx_queues = queues;
+	data.nb_rx_queues = 1;
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_STRIP_MASK), 0);
 	assert_int_equal(n_bursts, 1);
 	assert_int_equal(n_notices, 1);
+	assert_true(strips);
+	assert_int_equal(process.queues[0].offloads, RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	data.dev_conf.rxmode.offloads = 0;
+	assert_int_equal(vlease_vlan_offload_set(&dev, RTE_ETH_VLAN_STRIP_MASK), 0);
+	assert_false(strips);
+	assert_int_equal(process.queues[0].offloads, 0);
 }
 
 static void

@@ -482,6 +482,9 @@ interrupts(uint64_t features)
 	uint16_t n;
 
 	make_rx_with(&rx, 64, &pool, features, 0);
+	/* Without a buffer nothing can arrive. */
+	assert_true(vlease_rxq_interrupt(rx.q, true));
+	vlease_rxq_interrupt(rx.q, false);
 	start(&rx);
 	for (round = 0; round < 5000; round++) {
 		for (n = 0; n < BURST; n++) {

@@ -245,6 +245,10 @@ tags_are_stripped(void **state)
 		frame[12] = 0x81;
 		frame[13] = 0;
 		expect(&r, header(0, 0, 0), 17, 0, 0);
+		/* Nor does any when they are no longer asked for. */
+		vlease_rxq_strip_vlan(r.rx.q, false);
+		write_ipv4(IPPROTO_UDP, 0x6123, 64);
+		expect(&r, header(0, 0, 0), 64, 0, 0);
 		stop(&r);
 	}
 }

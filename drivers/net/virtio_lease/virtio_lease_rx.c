@@ -92,6 +92,14 @@ rx_offloads(const struct vlease_queue_config *c)
 	return offloads;
 }
 
+void
+vlease_rxq_strip_vlan(struct vlease_rxq *q, bool on)
+{
+	uint8_t offloads = q->offloads & ~VLEASE_RX_VLAN;
+
+	__atomic_store_n(&q->offloads, offloads | (on ? VLEASE_RX_VLAN : 0), __ATOMIC_RELAXED);
+}
+
 int
 vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
@@ -200,7 +208,7 @@ vlease_rxq_interrupt(struct vlease_rxq *q, bool on)
 	}
 	/* Or a buffer could be used between the look and what the device sees of this. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return on && rx_waiting(q, 1) > 0;
+	return on && (vlease_rxq_posted(q) == 0 || rx_waiting(q, 1) > 0);
 }
 
 int

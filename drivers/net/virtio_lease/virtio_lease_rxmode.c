@@ -205,6 +205,23 @@ let_wanted_vlans_pass(struct rte_eth_dev *dev, bool anew)
 	return ret;
 }
 
+/* Queues and what they are made of anew, for those that are set up already. */
+static void
+strip_vlans(struct rte_eth_dev *dev)
+{
+	const uint64_t strip = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	uint64_t *offloads;
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		if (dev->data->rx_queues[i] == NULL)
+			continue;
+		offloads = &vlease_process(dev)->queues[2 * i].offloads;
+		*offloads = (*offloads & ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP) | strip;
+		vlease_rxq_strip_vlan(dev->data->rx_queues[i], strip != 0);
+	}
+}
+
 int
 vlease_vlan_offload_set(struct rte_eth_dev *dev, int changed)
 {
@@ -221,6 +238,7 @@ vlease_vlan_offload_set(struct rte_eth_dev *dev, int changed)
 		}
 	}
 	if (ret == 0 && (changed & RTE_ETH_VLAN_STRIP_MASK) != 0) {
+		strip_vlans(dev);
 		vlease_set_bursts(dev);
 		vlease_lessor_notify_bursts(vlease_process(dev));
 	}

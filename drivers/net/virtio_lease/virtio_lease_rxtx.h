@@ -378,10 +378,13 @@ vlease_rxq_posted(const struct vlease_rxq *q)
  * interrupt may still come once in a long while.
  *
  * @return
- *   With @p on, whether a buffer is used already. For that one no interrupt may come, so the
- *   caller has to wake up whoever is about to wait for it.
+ *   With @p on, whether no interrupt may come: a buffer is used already, or none is posted. Then
+ *   the caller has to wake up whoever is about to wait, to poll the queue.
  */
 bool vlease_rxq_interrupt(struct vlease_rxq *q, bool on);
+
+/** Have VLAN tags taken out of frames or not, from the owner's next burst on. */
+void vlease_rxq_strip_vlan(struct vlease_rxq *q, bool on);
 
 /** eth_rx_queue_count_t: buffers that the device has used; 0 on a broken queue. */
 int vlease_rx_queue_count(void *rx_queue);
