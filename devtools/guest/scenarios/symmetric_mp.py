@@ -39,14 +39,13 @@ def counts():
 
 
 def all_move(number, what):
-    """Frames go round for ever, so each queue that is polled has some all the time."""
     before = counts()
-    wait_until(lambda: all(queues[number] > before[key][number]
-                           for key, queues in counts().items()), 30, what)
+    feed(lambda: all(queues[number] > before[key][number] for key, queues in counts().items()),
+         what)
 
 
 def feed(until, what):
-    """A queue's first burst asks for its lease and is not sent, so send more until it is there."""
+    """A queue's first bursts ask for its lease and are not sent, so send more until it is there."""
     def fed():
         for tap in ("tap0", "tap1"):
             host.send(tap, FLOWS)
