@@ -20,7 +20,7 @@ dpdk_main() {
 	start_step dpdk '' try_dpdk
 	wait_steps
 	grep '^Ok:' "$lab_dir/log/dpdk.log"
-	say "$(dpdk_version): builds in DPDK's tree and outside of it, and passes the unit tests"
+	say "DPDK $(dpdk_version): the driver builds in its tree and outside of it, and passes the unit tests"
 }
 
 dpdk_version() { cat "$build_dir/dpdk/version"; }
