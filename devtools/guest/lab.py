@@ -387,6 +387,10 @@ class Program:
         """Everything that it has printed so far, then everything that it has logged."""
         return f"{self._output}\n{self._log}"
 
+    def printed(self, start=0):
+        """What it has printed, but not logged, from position start on."""
+        return self._output[start:]
+
     def last_lines(self, count):
         return self._output.splitlines()[-count:] + self._log.splitlines()[-count:]
 
@@ -464,6 +468,14 @@ class Testpmd(Program):
         os.write(self._terminal, text.encode() + b"\n")
         answer = self.expect(self.PROMPT, timeout, start)
         return answer.partition("\n")[2]
+
+    def do(self, text, timeout=60):
+        """Send a command that must not make it complain."""
+        logged = len(self._log)
+        said = self.cmd(text, timeout) + self._log[logged:]
+        check(not re.search(r"bad arguments|error|fail|invalid|not support|cannot|please", said,
+                            re.I), f"{self.name}: {text}: {said}")
+        return said
 
     def start(self):
         self.cmd("start")

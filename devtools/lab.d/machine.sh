@@ -3,7 +3,7 @@
 #
 # The virtual machine: QEMU's command line for each kind of machine.
 
-machines=(default no-iommu packed perf vhost-user)
+machines=(default no-iommu packed rss perf vhost-user)
 
 # QEMU of trixie runs on any host by its own dynamic loader.
 qemu() {
@@ -95,9 +95,20 @@ machine_args() {
 		return
 		;;
 	esac
-	# One end with the rings of packed=on, the other used in order as well.
-	wired_port 0 "$platform$([[ $1 != packed ]] || echo ,packed=on)"
-	wired_port 1 "$platform$([[ $1 != packed ]] || echo ,packed=on,in_order=on)"
+	case $1 in
+	packed)
+		wired_port 0 "$platform,packed=on"
+		wired_port 1 "$platform,packed=on,in_order=on"
+		;;
+	rss)
+		wired_port 0 "$platform,rss=on,hash=on"
+		wired_port 1 "$platform,rss=on,hash=on"
+		;;
+	*)
+		wired_port 0 "$platform"
+		wired_port 1 "$platform"
+		;;
+	esac
 	shared_page_port "$platform"
 	[[ $1 == no-iommu ]] || bar_devices
 }

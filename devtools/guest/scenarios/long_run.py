@@ -39,15 +39,8 @@ primary, secondary = process(0, processes=PROCESSES), process(1, processes=PROCE
 leases = Leases()
 
 
-def command(text):
-    said = primary.cmd(text)
-    check(not re.search(r"bad arguments|not found|fail|error|invalid", said, re.I),
-          f"{text}: {said}")
-    return said
-
-
 def capabilities(way):
-    said = command(f"show port 0 {way}_offload capabilities").lower()
+    said = primary.do(f"show port 0 {way}_offload capabilities").lower()
     return [name for name in TOGGLES[way] if re.search(rf"\b{name}\b", said)]
 
 
@@ -66,24 +59,24 @@ def configure():
                 on.add(name)
                 done[name] += 1
             for port in (0, 1):
-                command(f"port config {port} {way}_offload {name} {state}")
+                primary.do(f"port config {port} {way}_offload {name} {state}")
     mtu = chance.choice(MTUS if "scatter" in on else MTUS[:2])
     for port in (0, 1):
-        command(f"port config mtu {port} {mtu}")
-    command(f"port config all rxd {chance.choice(RING_SIZES)}")
-    command(f"port config all txd {chance.choice(RING_SIZES)}")
+        primary.do(f"port config mtu {port} {mtu}")
+    primary.do(f"port config all rxd {chance.choice(RING_SIZES)}")
+    primary.do(f"port config all txd {chance.choice(RING_SIZES)}")
     return on, mtu
 
 
 def restart():
-    command("port stop all")
+    primary.do("port stop all")
     check_buffers(primary)
     on, mtu = configure()
-    command("port start all")
+    primary.do("port start all")
     for port in (0, 1):
         for what in ("promisc", "allmulti"):
-            command(f"set {what} {port} off")
-            command(f"set {what} {port} on")
+            primary.do(f"set {what} {port} off")
+            primary.do(f"set {what} {port} on")
     done["restarts"] += 1
     return on, mtu
 
@@ -118,9 +111,9 @@ def restart_under_its_hands():
     secondary.cmd("set fwd flowgen")
     secondary.start()
     wait_for_leases(leases, secondary, 1)
-    command("port stop all")
+    primary.do("port stop all")
     check(not leases.held_by(secondary.pid), "the secondary holds leases of a stopped port")
-    command("port start all")
+    primary.do("port start all")
     wait_until(lambda: leases.held_by(secondary.pid) == slice_names(1), 30,
                "the secondary has its leases again")
     secondary.stop()
@@ -140,7 +133,7 @@ while time.monotonic() < until:
         check(each.alive, f"{each.name} has died in round {round_number}")
 
 check(secondary.quit() == 0, "the secondary did not exit cleanly")
-command("port stop all")
+primary.do("port stop all")
 check_buffers(primary)
 check(primary.quit() == 0, "the primary did not exit cleanly")
 report(f"{round_number} rounds: " + ", ".join(f"{count} {what}" for what, count in done.items()))

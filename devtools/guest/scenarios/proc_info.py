@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
 # kernels: 6.12
-"""dpdk-proc-info reads ports in use by others, disturbs nobody and takes no lease"""
+"""dpdk-proc-info and testpmd read what queues in use by others do, and take no lease for it"""
 
 import re
 import subprocess
+import time
 
 from lab import PORTS, check, report, wait_until
 from lease import Leases, bind_ports, eal_arguments, process, queues_of, wait_for_leases
+
+SIZE = 256  # descriptors of a queue
 
 bind_ports()
 primary, secondary = process(0), process(1)
@@ -76,5 +79,34 @@ after = received()
 check(all(now < then for now, then in zip(after, before)), f"not reset: {before}, then {after}")
 all_move(1, "packets on each queue of the secondary")
 report("neither process nor any lease was touched")
+
+
+# The primary does not poll: what the secondary sends stays in its queues.
+
+def descriptors(teller, what):
+    """What it is told of queue 0 of port 0."""
+    return teller.do(f"show port 0 rxq 0 desc {what}").rpartition("=")[2].strip()
+
+
+def used(teller):
+    return int(descriptors(teller, "used count"))
+
+
+def settled():
+    before = used(primary)
+    time.sleep(1)
+    return 0 < before == used(primary)
+
+
+primary.stop()
+wait_until(lambda: used(primary) > 0, 30, "frames in the primary's queue")
+secondary.stop()
+wait_until(settled, 30, "no more frames on their way")
+count = used(primary)
+for offset in {0, count - 1, min(count, SIZE - 1)}:
+    found = descriptors(primary, f"{offset} status")  # those behind are posted, or not yet again
+    check((found == "DONE") == (offset < count), f"{offset}, of {count} used: {found}")
+check(used(secondary) == 0, "the secondary looks into a queue that it does not hold")
+report(f"{count} of {SIZE} descriptors used, told to who polls the queue, and to nobody else")
 for each in (secondary, primary):
     check(each.quit() == 0, f"{each.name} did not exit cleanly")

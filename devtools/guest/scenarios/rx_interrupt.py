@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The dpdk-bar-lease authors
+# kernels: 6.12
+"""DPDK's l3fwd-power, unmodified, sleeps until frames arrive, and again when there are no more"""
+
+import atexit
+import os
+import time
+
+from lab import EXAMPLES, Program, Telemetry, check, host, report, wait_until
+from lease import bind_ports, eal_arguments, pace
+
+bind_ports()
+forwarder = Program("l3fwd-power", [
+    f"{EXAMPLES}/l3fwd-power-shared", "--lcores", "0@0", "-n", "1", *eal_arguments(),
+    "--", "-p", "3", "-P", "--config=(0,0,0),(1,0,0)", "--parse-ptype", "--interrupt-only"])
+wait_until(lambda: "entering main interrupt loop" in forwarder.output, 60, "it forwards")
+pace(forwarder.pid)
+telemetry = Telemetry("lab")
+WOKEN = "is waked up from rx interrupt on port {} queue 0"
+
+
+def received():
+    return [telemetry.queue_packets(port)["rx"][0] for port in (0, 1)]
+
+
+def processor_time():
+    with open(f"/proc/{forwarder.pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def share(seconds=2):
+    """Of a processor."""
+    before, began = processor_time(), time.monotonic()
+    time.sleep(seconds)
+    return (processor_time() - before) / (time.monotonic() - began)
+
+
+def woken(port):
+    return forwarder.output.count(WOKEN.format(port))
+
+
+def cut(state):
+    for net in ("net0", "net1"):
+        host.monitor(f"set_link {net} {state}")
+
+
+atexit.register(cut, "on")
+check("RX interrupt won't enable" not in forwarder.output, "it cannot sleep")
+for port in (0, 1):
+    before, seen = woken(port), received()
+    host.send(f"tap{port}", 1)
+    wait_until(lambda: woken(port) > before, 10, f"it is woken by port {port}")
+    wait_until(lambda: received()[port] > seen[port], 10, f"it receives from port {port}")
+cut("off")
+time.sleep(1)
+before, idle = [woken(port) for port in (0, 1)], share()
+report(f"asleep it takes {idle:.2f} of a processor")
+check(idle < 0.1, "it does not sleep: who polls takes all of the third that is granted")
+check([woken(port) for port in (0, 1)] == before, "it is woken though nothing arrives")
+cut("on")
+before = woken(0)
+host.send("tap0", 1)
+wait_until(lambda: woken(0) > before, 10, "it is woken again")
