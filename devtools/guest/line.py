@@ -75,18 +75,23 @@ class Line:
         bind_ports()
         self.sender = Sender()
         self.receiver = pcap_end("receiver", PORT1, 1, f"tx_pcap={RECEIVED}")
+        self._pass([])  # and what others have left on the wire
         self.receiver.do("set verbose 1")
 
-    def exchange(self, *frames):
-        """Send frames; return those that arrived, but the last one, which nothing may stop."""
+    def _pass(self, frames):
+        """Send frames and a last one; return what has arrived when it has."""
         reopen(self.receiver)
-        said = len(self.receiver.printed())
         self.receiver.start()
         self.sender.start([*frames, LAST])
         wait_until(lambda: LAST[42:] in b"".join(read_pcap(RECEIVED)[-1:]), 30, "the last frame")
         self.sender.stop()
         self.receiver.stop()
-        arrived = read_pcap(RECEIVED)
+        return read_pcap(RECEIVED)
+
+    def exchange(self, *frames):
+        """Send frames; return those that arrived, but the last one, which nothing may stop."""
+        said = len(self.receiver.printed())
+        arrived = self._pass(frames)
         told = list(_VERBOSE.finditer(self.receiver.printed(said)))
         check([len(each) for each in arrived] == [int(each["length"]) for each in told],
               f"{len(arrived)} frames arrived, testpmd tells of {len(told)}")
