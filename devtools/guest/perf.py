@@ -22,9 +22,9 @@ PROPERTIES = {"packed": "packed", "mrg": "mrg_rxbuf", "order": "in_order"}
 FEATURES = {"packed": "VIRTIO_F_RING_PACKED", "mrg": "VIRTIO_NET_F_MRG_RXBUF",
             "order": "VIRTIO_F_IN_ORDER"}
 
-# The load: so many packets go round in each direction, in such bursts. They fit into a ring, and
-# nothing is lost.
-IN_FLIGHT = 128
+# The load: so many packets go round in each direction, in such bursts. All together fit into one
+# ring, also one that lacks a batch of buffers, so that nothing is lost.
+IN_FLIGHT = 64
 BURSTS = {"taps": (32, 8), "vhost-user": (32,)}
 
 WARM_UP_S = 0.3
