@@ -52,46 +52,47 @@ reserve_idle_ring(struct rte_eth_dev *dev)
 }
 
 static int
-enable_idle_queue(struct vlease_process *process, uint16_t index)
+enable_queue(struct vlease_process *process, uint16_t index,
+	     const struct vlease_queue_config *config, uint16_t vector)
 {
-	const rte_iova_t ring = process->idle_ring->iova;
-	const bool packed = (process->adapter->features & VIRTIO_F_RING_PACKED) != 0;
+	const uint16_t size = config->size;
 	struct vlease_pci_queue queue = {
 		.index = index,
-		.size = VLEASE_MIN_QUEUE_SIZE,
-		.desc_iova = ring,
-		.driver_iova = ring + (packed ? vlease_packed_driver_offset(VLEASE_MIN_QUEUE_SIZE) :
-				       vlease_avail_offset(VLEASE_MIN_QUEUE_SIZE)),
-		.device_iova = ring + (packed ? vlease_packed_device_offset(VLEASE_MIN_QUEUE_SIZE) :
-				       vlease_used_offset(VLEASE_MIN_QUEUE_SIZE)),
+		.size = size,
+		.vector = vector,
+		.desc_iova = config->ring_iova,
 	};
+
+	if (vlease_is_packed(config)) {
+		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(size);
+		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(size);
+	} else {
+		queue.driver_iova = queue.desc_iova + vlease_avail_offset(size);
+		queue.device_iova = queue.desc_iova + vlease_used_offset(size);
+	}
 
 	process->enabled[index] = true;
 	return vlease_pci_queue_enable(&process->pci, &queue);
+}
+
+static int
+enable_idle_queue(struct vlease_process *process, uint16_t index)
+{
+	const struct vlease_queue_config idle = {
+		.ring_iova = process->idle_ring->iova,
+		.size = VLEASE_MIN_QUEUE_SIZE,
+		.features = process->adapter->features,
+	};
+
+	return enable_queue(process, index, &idle, 0);
 }
 
 /* A queue of the device, empty: whoever polls it first posts its buffers. */
 int
 vlease_device_enable_queue(struct vlease_process *process, uint16_t index)
 {
-	const struct vlease_queue_config *config = &process->queues[index];
-	struct vlease_pci_queue queue = {
-		.index = index,
-		.size = config->size,
-		.vector = vlease_queue_vector(process, index),
-		.desc_iova = config->ring_iova,
-	};
-
-	if (vlease_is_packed(config)) {
-		queue.driver_iova = queue.desc_iova + vlease_packed_driver_offset(config->size);
-		queue.device_iova = queue.desc_iova + vlease_packed_device_offset(config->size);
-	} else {
-		queue.driver_iova = queue.desc_iova + vlease_avail_offset(config->size);
-		queue.device_iova = queue.desc_iova + vlease_used_offset(config->size);
-	}
-
-	process->enabled[index] = true;
-	return vlease_pci_queue_enable(&process->pci, &queue);
+	return enable_queue(process, index, &process->queues[index],
+			    vlease_queue_vector(process, index));
 }
 
 static bool
