@@ -57,7 +57,7 @@ MUTATIONS = [
     config("structure-too-small", "pci.c", "size < least"),
     config("structure-unaligned", "pci.c", "offset % alignment(cap) != 0"),
     config("config-changes", "pci.c", "reads < MAX_CONFIG_READS", "true"),
-    config("queue-too-large", "pci.c", "size <= MAX_QUEUE_SIZE", "true"),
+    config("queue-too-large", "pci.c", "size <= VLEASE_MAX_QUEUE_SIZE", "true"),
     config("doorbell-beyond-bar", "pci.c",
            "within + sizeof(uint16_t) > pci->notify_length"),
 ]

@@ -15,6 +15,7 @@
 
 #include "virtio_lease_logs.h"
 #include "virtio_lease_pci.h"
+#include "virtio_lease_ring.h"
 #include "virtio_lease_virtio.h"
 
 /* Generous: an emulated device on a busy machine takes its time. */
@@ -26,9 +27,6 @@
 
 /* In the 192 bytes behind the header, of four bytes at least (PCI 3.0, 6.7). */
 #define MAX_CAPABILITIES 48
-
-/* VIRTIO 1.2, 2.7 and 2.8.10.1. */
-#define MAX_QUEUE_SIZE 32768
 
 /* VIRTIO 1.2, 4.1.4: layout of a capability that locates a structure. */
 struct virtio_pci_cap {
@@ -382,7 +380,7 @@ vlease_pci_max_queue_size(struct vlease_pci *pci, uint16_t queue)
 	select_queue(pci, queue);
 	size = read16(&pci->common->queue_size);
 	unselect_queue(pci);
-	if (size <= MAX_QUEUE_SIZE)
+	if (size <= VLEASE_MAX_QUEUE_SIZE)
 		return size;
 	VLEASE_LOG(ERR, "%s: queue %u: cannot have %u descriptors", vlease_pci_address(pci), queue,
 		   size);

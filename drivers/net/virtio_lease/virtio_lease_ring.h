@@ -35,7 +35,7 @@
 
 #include <bar_slice_doorbell.h>
 
-/** Largest split queue, VIRTIO 1.2, 2.7. */
+/** Largest queue, split or packed; VIRTIO 1.2, 2.7 and 2.8.10.1. */
 #define VLEASE_MAX_QUEUE_SIZE 32768
 
 /** The chain goes on at next; VIRTIO 1.2, 2.7.5. */

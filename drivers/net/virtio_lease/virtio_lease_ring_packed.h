@@ -24,6 +24,8 @@
  * bit above the place.
  */
 
+#include <stdbool.h>
+
 #include "virtio_lease_ring.h"
 
 /** The wrap counter of who wrote last; 2.8.1. */
@@ -90,6 +92,13 @@ static inline size_t
 vlease_packed_ring_bytes(uint16_t size)
 {
 	return vlease_packed_header_offset(size) + RTE_CACHE_LINE_SIZE;
+}
+
+/** Bytes of ring memory in either layout. */
+static inline size_t
+vlease_layout_bytes(uint16_t size, bool packed)
+{
+	return packed ? vlease_packed_ring_bytes(size) : vlease_ring_bytes(size);
 }
 
 /** Flags by which the driver makes the descriptor at an index available. */

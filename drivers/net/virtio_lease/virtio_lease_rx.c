@@ -47,8 +47,7 @@ vlease_rxq_reset(struct vlease_rxq *q)
 
 	q->free_head = 0;
 	q->used_cons = 0;
-	memset(q->desc, 0, q->packed ? vlease_packed_ring_bytes(q->size) :
-	       vlease_ring_bytes(q->size));
+	memset(q->desc, 0, vlease_layout_bytes(q->size, q->packed));
 	if (q->packed)
 		reset_packed_ring(q);
 	else

@@ -286,8 +286,7 @@ struct vlease_txq {
 static inline size_t
 vlease_rxq_ring_bytes(uint16_t size, uint64_t features)
 {
-	return features & VIRTIO_F_RING_PACKED ? vlease_packed_ring_bytes(size) :
-	       vlease_ring_bytes(size);
+	return vlease_layout_bytes(size, (features & VIRTIO_F_RING_PACKED) != 0);
 }
 
 /** Where the headers of a transmit queue are, from the start of the ring memory. */

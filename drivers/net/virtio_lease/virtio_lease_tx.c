@@ -25,8 +25,7 @@ vlease_txq_reset(struct vlease_txq *q)
 							 vlease_packed_driver_offset(q->size));
 	unsigned int i;
 
-	memset(q->desc, 0, q->packed ? vlease_packed_ring_bytes(q->size) :
-	       vlease_ring_bytes(q->size));
+	memset(q->desc, 0, vlease_layout_bytes(q->size, q->packed));
 	if (q->packed)
 		driver->flags = RTE_LE16(VLEASE_PACKED_EVENT_DISABLE);
 	else if (!q->event_idx) /* with it, flags must be 0 (VIRTIO 1.2, 2.7.7.1) */
