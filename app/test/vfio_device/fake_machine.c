@@ -160,6 +160,19 @@ path_of(int fd, char *path)
 	return strcmp(path, "/memfd:device (deleted)") == 0 ? "device" : NULL;
 }
 
+void
+fake_config(uint32_t offset, const void *data, size_t length)
+{
+	assert_int_equal(pwrite(fake.device_file, data, length, FAKE_CONFIG_OFFSET + offset),
+			 length);
+}
+
+void
+fake_config_byte(uint32_t offset, uint8_t value)
+{
+	fake_config(offset, &value, 1);
+}
+
 unsigned int
 fake_open_descriptors(void)
 {

@@ -9,6 +9,7 @@
  * library's sources are compiled with this header in front of them.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Read by the library in place of "/sys" and "/dev/vfio". */
@@ -66,6 +67,10 @@ void fake_device(const char *address, const char *driver, int group);
 
 /* Let a VFIO driver have registered the device with the kernel (sysfs of Linux 6.1 and on). */
 void fake_register_vfio(const char *address);
+
+/* Write to the device's config space. */
+void fake_config(uint32_t offset, const void *data, size_t length);
+void fake_config_byte(uint32_t offset, uint8_t value);
 
 /* Descriptors of this process on files of the machine. */
 unsigned int fake_open_descriptors(void);

@@ -51,25 +51,12 @@ assert_error(const char *text)
 }
 
 static void
-poke(uint32_t offset, const void *data, size_t length)
-{
-	assert_int_equal(pwrite(fake.device_file, data, length, FAKE_CONFIG_OFFSET + offset),
-			 length);
-}
-
-static void
-poke_byte(uint32_t offset, uint8_t value)
-{
-	poke(offset, &value, 1);
-}
-
-static void
 test_config_access(void **state)
 {
 	uint8_t id[4] = { 0xf4, 0x1a, 0x41, 0x10 }, read[4] = { 0 };
 
 	(void)state;
-	poke(0, id, sizeof(id));
+	fake_config(0, id, sizeof(id));
 	assert_int_equal(vfio_device_config_read(device, 0, read, sizeof(read)), 0);
 	assert_memory_equal(read, id, sizeof(id));
 	assert_int_equal(vfio_device_config_write(device, 0x3c, id, 3), 0);
@@ -89,22 +76,22 @@ test_capabilities(void **state)
 {
 	(void)state;
 	/* A pointer without the status bit means nothing. */
-	poke_byte(0x34, 0x40);
-	poke(0x40, "\x09\x53", 2);
+	fake_config_byte(0x34, 0x40);
+	fake_config(0x40, "\x09\x53", 2);
 	assert_int_equal(vfio_device_find_capability(device, 9, 0), 0);
-	poke_byte(0x06, 0x10);
-	poke(0x50, "\x11\x60", 2);
-	poke(0x60, "\x09\x00", 2);
+	fake_config_byte(0x06, 0x10);
+	fake_config(0x50, "\x11\x60", 2);
+	fake_config(0x60, "\x09\x00", 2);
 	assert_int_equal(vfio_device_find_capability(device, 9, 0), 0x40);
 	assert_int_equal(vfio_device_find_capability(device, 9, 0x40), 0x60);
 	assert_int_equal(vfio_device_find_capability(device, 9, 0x60), 0);
 	assert_int_equal(vfio_device_find_capability(device, 0x11, 0), 0x50);
 	assert_int_equal(vfio_device_find_capability(device, 5, 0), 0);
 	/* Into the header: not a capability, whatever is there. */
-	poke(0x20, "\x09\x00", 2);
-	poke_byte(0x61, 0x20);
+	fake_config(0x20, "\x09\x00", 2);
+	fake_config_byte(0x61, 0x20);
 	assert_int_equal(vfio_device_find_capability(device, 9, 0x60), 0);
-	poke_byte(0x61, 0x40);
+	fake_config_byte(0x61, 0x40);
 	assert_int_equal(vfio_device_find_capability(device, 5, 0), -ELOOP);
 	assert_error("does not end");
 }
@@ -115,11 +102,11 @@ test_longest_capability_list(void **state)
 	unsigned int at;
 
 	(void)state;
-	poke_byte(0x06, 0x10);
-	poke_byte(0x34, 0x40);
+	fake_config_byte(0x06, 0x10);
+	fake_config_byte(0x34, 0x40);
 	for (at = 0x40; at < 0x100; at += 4) {
-		poke_byte(at, at == 0xfc ? 9 : 1);
-		poke_byte(at + 1, (uint8_t)(at + 4));
+		fake_config_byte(at, at == 0xfc ? 9 : 1);
+		fake_config_byte(at + 1, (uint8_t)(at + 4));
 	}
 	assert_int_equal(vfio_device_find_capability(device, 9, 0), 0xfc);
 	assert_int_equal(vfio_device_find_capability(device, 5, 0), 0);
@@ -131,7 +118,7 @@ test_bus_master(void **state)
 	uint8_t command[2];
 
 	(void)state;
-	poke(0x04, "\x02\x05", 2);
+	fake_config(0x04, "\x02\x05", 2);
 	assert_int_equal(vfio_device_set_bus_master(device, 1), 0);
 	assert_int_equal(vfio_device_config_read(device, 4, command, 2), 0);
 	assert_memory_equal(command, "\x06\x05", 2);

@@ -126,26 +126,13 @@ register_wait(unsigned int us)
 /* ---- Its capabilities ---- */
 
 static void
-poke(uint32_t offset, const void *data, size_t length)
-{
-	assert_int_equal(pwrite(fake.device_file, data, length, FAKE_CONFIG_OFFSET + offset),
-			 length);
-}
-
-static void
-poke_byte(uint32_t offset, uint8_t value)
-{
-	poke(offset, &value, 1);
-}
-
-static void
 put_structure(uint8_t at, uint8_t next, uint8_t type, uint32_t offset, uint32_t size)
 {
 	uint8_t cap[8] = { PCI_CAP_ID_VENDOR, next, 20, type, BAR };
 	uint32_t place[3] = { offset, size, 4096 };
 
-	poke(at, cap, sizeof(cap));
-	poke(at + sizeof(cap), place, sizeof(place));
+	fake_config(at, cap, sizeof(cap));
+	fake_config(at + sizeof(cap), place, sizeof(place));
 }
 
 #define COMMON_CAP 0x40
@@ -162,11 +149,11 @@ put_device(void)
 	device.size = QUEUE_SIZE;
 	device.notify_step = 1;
 	waited = 0;
-	poke(0, nothing, sizeof(nothing));
+	fake_config(0, nothing, sizeof(nothing));
 	assert_int_equal(pwrite(fake.device_file, nothing, sizeof(nothing), FAKE_BAR_OFFSET),
 			 sizeof(nothing));
-	poke_byte(0x06, 0x10);
-	poke_byte(0x34, COMMON_CAP);
+	fake_config_byte(0x06, 0x10);
+	fake_config_byte(0x34, COMMON_CAP);
 	put_structure(COMMON_CAP, CONFIG_CAP, VIRTIO_PCI_CAP_COMMON_CFG, COMMON, 0x40);
 	put_structure(CONFIG_CAP, NOTIFY_CAP, VIRTIO_PCI_CAP_DEVICE_CFG, CONFIG, 0x100);
 	put_structure(NOTIFY_CAP, 0, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY, QUEUES * 0x1000);
@@ -238,11 +225,11 @@ structures_must_be_in_their_bar(void **state)
 	put_structure(NOTIFY_CAP, 0, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY + 1, 0x1000);
 	assert_refused(-ENODEV);
 	/* Reserved, and absent. */
-	poke_byte(COMMON_CAP + 4, 6);
+	fake_config_byte(COMMON_CAP + 4, 6);
 	assert_refused(-ENODEV);
-	poke_byte(COMMON_CAP + 4, 255);
+	fake_config_byte(COMMON_CAP + 4, 255);
 	assert_refused(-ENODEV);
-	poke_byte(COMMON_CAP + 4, 1);
+	fake_config_byte(COMMON_CAP + 4, 1);
 	assert_refused(-ENODEV);
 }
 
@@ -267,9 +254,9 @@ static void
 a_list_that_does_not_end_is_refused(void **state)
 {
 	put_device();
-	poke_byte(NOTIFY_CAP + 1, COMMON_CAP);
+	fake_config_byte(NOTIFY_CAP + 1, COMMON_CAP);
 	assert_refused(-ELOOP);
-	poke_byte(COMMON_CAP + 1, COMMON_CAP);
+	fake_config_byte(COMMON_CAP + 1, COMMON_CAP);
 	assert_refused(-ELOOP);
 }
 
@@ -355,7 +342,7 @@ a_device_that_is_gone_cannot_be_opened(void **state)
 	put_device();
 	device.gone = true;
 	assert_refused(-ENODEV);
-	poke(0, ones, sizeof(ones));
+	fake_config(0, ones, sizeof(ones));
 	assert_refused(-ELOOP);
 }
 
