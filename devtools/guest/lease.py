@@ -52,6 +52,18 @@ def pace(pid):
         lab.write(f"{POLLERS}/cgroup.threads", thread)
 
 
+def feed(until, what):
+    """
+    Send frames of 64 flows into both ends of the wire until something is true. A queue's first
+    bursts ask for its lease and are not sent, so once is not enough.
+    """
+    def fed():
+        for tap in ("tap0", "tap1"):
+            lab.host.send(tap, 64)
+        return until()
+    lab.wait_until(fed, 30, what)
+
+
 def kill_at_full_speed(victim):
     """kill -9; its end is not paced, or its polling thread would take seconds to die."""
     for thread in polling_threads(victim.pid):

@@ -7,11 +7,10 @@
 
 import signal
 
-from lab import EXAMPLES, PORTS, Program, Telemetry, check, host, report, wait_until
+from lab import EXAMPLES, PORTS, Program, Telemetry, check, report, wait_until
 from lease import (Leases, bind_ports, check_isolation, device_descriptors, eal_arguments,
-                   kill_at_full_speed, pace)
+                   feed, kill_at_full_speed, pace)
 
-FLOWS = 64
 CLIENTS = 2
 
 
@@ -35,15 +34,6 @@ def slices(number):
 
 def sent(number):
     return [telemetry.queue_packets(port)["tx"][number] for port in (0, 1)]
-
-
-def feed(until, what):
-    """A queue's first bursts ask for its lease and are not sent, so send more until it is there."""
-    def fed():
-        for tap in ("tap0", "tap1"):
-            host.send(tap, FLOWS)
-        return until()
-    wait_until(fed, 30, what)
 
 
 def moves(number, what):

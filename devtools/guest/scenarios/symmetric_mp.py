@@ -11,9 +11,8 @@ import time
 
 from lab import EXAMPLES, PORTS, Program, Telemetry, check, host, report, wait_until
 from lease import (Leases, bind_ports, check_isolation, device_descriptors, eal_arguments,
-                   kill_at_full_speed, pace)
+                   feed, kill_at_full_speed, pace)
 
-FLOWS = 64
 PROCESSES = 2
 
 
@@ -42,15 +41,6 @@ def all_move(number, what):
     before = counts()
     feed(lambda: all(queues[number] > before[key][number] for key, queues in counts().items()),
          what)
-
-
-def feed(until, what):
-    """A queue's first bursts ask for its lease and are not sent, so send more until it is there."""
-    def fed():
-        for tap in ("tap0", "tap1"):
-            host.send(tap, FLOWS)
-        return until()
-    wait_until(fed, 30, what)
 
 
 def quiet():
