@@ -92,9 +92,12 @@ struct bar_lessor_conf {
 	/**
 	 * Reset what slice number @p slice drives and take its buffers back. Called from the EAL
 	 * interrupt thread, when the slice is revoked and its holder has ended or let go of it,
-	 * and only between bar_lessor_start() and bar_lessor_stop(). Must not call the library.
+	 * and only between bar_lessor_start() and bar_lessor_stop(). Of the library it may call
+	 * bar_lessor_query(), bar_lessor_hold(), bar_lessor_put() and bar_lessor_reset_done().
 	 *
-	 * @return 0: free for the next holder; a negative errno: quarantined.
+	 * @return 0: free for the next holder; -EINPROGRESS: RESETTING until
+	 * bar_lessor_reset_done(), or called again at the next start; another negative errno:
+	 * quarantined.
 	 */
 	int (*reset)(void *arg, unsigned int slice);
 	/**
@@ -119,6 +122,7 @@ struct bar_lease_info {
 	enum bar_lease_state state;
 	pid_t pid;		/**< of the last holder; 0 for none yet */
 	uid_t uid;		/**< of the last holder */
+	bool ended;		/**< that process ended, while it had the lease */
 	uint64_t granted;	/**< leases of this slice so far */
 	uint64_t refused;	/**< requests for it refused so far */
 	/* CLOCK_MONOTONIC in nanoseconds of the latest such event; 0 for none yet. */
@@ -184,6 +188,13 @@ int bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice);
 
 /** Give back what bar_lessor_take() or bar_lessor_hold() took. */
 void bar_lessor_put(struct bar_lessor *lessor, unsigned int slice);
+
+/**
+ * What reset() began for a slice, and answered with -EINPROGRESS, is done: it is free for the next
+ * holder. Interrupt thread only. While the lessor is stopped it does nothing: the start calls
+ * reset() again.
+ */
+void bar_lessor_reset_done(struct bar_lessor *lessor, unsigned int slice);
 
 /**
  * Tell every lessee: their notice() gets @p code and @p value. Any thread; waits for the interrupt

@@ -123,6 +123,7 @@ peer_ended(void *arg)
 		struct slot *slot = &lessor->slots[i];
 
 		if (slot->holder == peer) {
+			slot->info.ended = true;
 			slice_reset(lessor, slot);
 			count++;
 		}

@@ -53,6 +53,24 @@ slice_is_revoked(struct bar_lessor *lessor, struct slot *slot)
 	return slot->dmabuf < 0;
 }
 
+static void
+slice_free(struct bar_lessor *lessor, struct slot *slot)
+{
+	slot->info.freed_at = lease_clock();
+	slot_set_state(slot, BAR_LEASE_FREE);
+	if (lessor_is_started(lessor))
+		peers_tell(lessor, LEASE_AVAILABLE, slot_index(lessor, slot), 0);
+}
+
+void
+bar_lessor_reset_done(struct bar_lessor *lessor, unsigned int slice)
+{
+	struct slot *slot = &lessor->slots[slice];
+
+	if (lessor_is_started(lessor) && slot_state(slot) == BAR_LEASE_RESETTING)
+		slice_free(lessor, slot);
+}
+
 void
 slice_reset(struct bar_lessor *lessor, struct slot *slot)
 {
@@ -67,16 +85,15 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 	if (!lessor_is_started(lessor) && !lessor->stopping)
 		return; /* until the start */
 	ret = lessor_is_started(lessor) ? lessor->reset(lessor->arg, slot_index(lessor, slot)) : 0;
+	if (ret == -EINPROGRESS)
+		return; /* until bar_lessor_reset_done() */
 	if (ret != 0) {
 		LEASE_LOG(ERR, "%s: %s: cannot be reset (%s): quarantined", lessor->name,
 			  slot->slice.name, strerror(-ret));
 		slot_set_state(slot, BAR_LEASE_QUARANTINED);
 		return;
 	}
-	slot->info.freed_at = lease_clock();
-	slot_set_state(slot, BAR_LEASE_FREE);
-	if (lessor_is_started(lessor))
-		peers_tell(lessor, LEASE_AVAILABLE, slot_index(lessor, slot), 0);
+	slice_free(lessor, slot);
 }
 
 static void
@@ -134,6 +151,7 @@ slice_grant(struct peer *peer, struct slot *slot)
 	slot->holder = peer;
 	slot->info.pid = peer->pid;
 	slot->info.uid = peer->uid;
+	slot->info.ended = false;
 	slot->info.granted++;
 	slot->info.granted_at = lease_clock();
 	message.value = lease_number(slot);

@@ -115,6 +115,9 @@ killed_while_holding(void **state)
 		assert_true(last_event(EVENT_REVOKE, i) < last_event(EVENT_RESET, i));
 	}
 	assert_true(world.reset_saw_end);
+	assert_true(slice_info(0).ended);
+	agent_get(bystander, 0);
+	assert_false(slice_info(0).ended);
 	bystander_is_served(bystander);
 }
 

@@ -75,6 +75,7 @@ released_slice_is_reset_once_and_free(void **state)
 	assert_true(last_event(EVENT_REVOKE, 2) < last_event(EVENT_RESET, 2));
 	info = slice_info(2);
 	assert_true(info.granted_at <= info.revoked_at && info.revoked_at <= info.freed_at);
+	assert_false(info.ended);
 
 	agent_get(agent, 2);
 	assert_false(agent_sees_revoked(agent));
@@ -308,6 +309,52 @@ failed_reset_quarantines_until_start(void **state)
 }
 
 static void
+say_done(void *arg)
+{
+	bar_lessor_reset_done(world.lessor, 0);
+}
+
+static void
+reset_under_way_ends_when_its_user_says_so(void **state)
+{
+	struct agent *agent = agent_start();
+
+	world.reset_error = -EINPROGRESS;
+	agent_say(agent, LEASE_RELEASE, 0, agent_get(agent, 0));
+	agent_be_refused(agent, 0, EBUSY, 0);
+	assert_int_equal(slice_state(0), BAR_LEASE_RESETTING);
+	assert_int_equal(bar_lessor_take(world.lessor, 0), -EBUSY);
+	assert_int_equal(slice_info(0).freed_at, 0);
+	lease_run(say_done, NULL);
+	assert_int_equal(slice_state(0), BAR_LEASE_FREE);
+	assert_true(slice_info(0).freed_at > 0);
+	assert_int_equal(agent_hear(agent, LEASE_AVAILABLE).slice, 0);
+	agent_get(agent, 0);
+
+	/* Said of a slice that is not being reset, it changes nothing. */
+	lease_run(say_done, NULL);
+	assert_int_equal(slice_state(0), BAR_LEASE_LEASED);
+	assert_int_equal(count_events(EVENT_RESET, 0), 1);
+}
+
+static void
+reset_under_way_begins_anew_with_the_start(void **state)
+{
+	struct agent *agent = agent_start();
+
+	world.reset_error = -EINPROGRESS;
+	agent_say(agent, LEASE_RELEASE, 0, agent_get(agent, 0));
+	wait_events(EVENT_RESET, 0, 1);
+	assert_int_equal(bar_lessor_stop(world.lessor, 0), 0);
+	lease_run(say_done, NULL);
+	assert_int_equal(slice_state(0), BAR_LEASE_RESETTING);
+	world.reset_error = 0;
+	bar_lessor_start(world.lessor);
+	assert_int_equal(count_events(EVENT_RESET, 0), 2);
+	assert_int_equal(slice_state(0), BAR_LEASE_FREE);
+}
+
+static void
 slice_that_cannot_be_revoked_is_never_granted_anew(void **state)
 {
 	struct agent *agent = agent_start();
@@ -449,6 +496,8 @@ main(void)
 		WITH_LESSOR(stop_revokes_and_waits),
 		WITH_LESSOR(stop_ends_with_the_last_release),
 		WITH_LESSOR(failed_reset_quarantines_until_start),
+		WITH_LESSOR(reset_under_way_ends_when_its_user_says_so),
+		WITH_LESSOR(reset_under_way_begins_anew_with_the_start),
 		WITH_LESSOR(slice_that_cannot_be_revoked_is_never_granted_anew),
 		WITH_LESSOR(failed_export_is_a_refusal),
 		WITH_LESSOR(vanished_device_counts_as_revoked),
