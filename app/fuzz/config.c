@@ -39,6 +39,7 @@ int vlease_logtype;
 static struct input input;
 static struct vlease_pci pci;
 static struct vlease_cvq cvq;
+static uint64_t features;
 
 /** The file that the device's config space and BAR are. */
 static uint8_t *config_space, *bar;
@@ -167,7 +168,8 @@ static void
 negotiate(void)
 {
 	vlease_pci_device_features(&pci);
-	vlease_pci_negotiate(&pci, take(&input, 8));
+	features = take(&input, 8);
+	vlease_pci_negotiate(&pci, features);
 }
 
 static void
@@ -219,7 +221,7 @@ check_doorbells(void)
 static void
 enable_control_queue(void)
 {
-	vlease_cvq_enable(&cvq, &pci, 1 + take_below(&input, 3), take_below(&input, 2));
+	vlease_cvq_enable(&cvq, &pci, 1 + take_below(&input, 3), features);
 }
 
 static void
@@ -276,6 +278,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	input = (struct input){ data, data + size };
+	features = 0;
 	waited = 0;
 	reads = 0;
 	put_device();

@@ -137,17 +137,29 @@ run_device(void *arg)
 	return NULL;
 }
 
+/** What a doorbell says: where the next command will be (2.9), if the features say so. */
+static uint16_t
+doorbell_data(const struct device_thread *t, uint64_t features)
+{
+	if ((features & VIRTIO_F_NOTIFICATION_DATA) == 0)
+		return UINT16_MAX;
+	if (!mode->packed)
+		return t->commands;
+	return t->places % device.size + (t->places / device.size % 2 ? 0 : 32768);
+}
+
 static void
-commands_arrive_whole(void **state)
+commands_with(uint64_t features)
 {
 	struct device_thread t = { .answer = VIRTIO_NET_OK };
 	static uint8_t data[VLEASE_CVQ_DATA_SIZE + 1];
 	struct vlease_cvq cvq = { 0 };
 	unsigned int i, length;
 
+	features |= mode->features;
 	assert_int_equal(vlease_cvq_create(&cvq, mode->name, SOCKET_ID_ANY), 0);
 	assert_int_equal(vlease_cvq_command(&cvq, 0, 0, data, 1), -ENETDOWN);
-	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, features), 0);
 	assert_int_equal(enabled.index, INDEX);
 	assert_int_equal(enabled.desc_iova % 16, 0);
 	assert_int_equal(enabled.driver_iova % 4, 0);
@@ -162,6 +174,7 @@ commands_arrive_whole(void **state)
 		assert_int_equal(t.got.length, length);
 		assert_memory_equal(t.got.data, data, length);
 		assert_int_equal(device.rung_with, INDEX);
+		assert_int_equal(device.rung_data, doorbell_data(&t, features));
 	}
 	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, data, sizeof(data)), -E2BIG);
 	t.answer = REFUSED;
@@ -171,13 +184,20 @@ commands_arrive_whole(void **state)
 	pthread_join(t.thread, NULL);
 	assert_int_equal(t.commands, 101);
 	t = (struct device_thread){ .answer = VIRTIO_NET_OK };
-	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, features), 0);
 	assert_int_equal(pthread_create(&t.thread, NULL, run_device, &t), 0);
 	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, data, 1), 0);
 	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
 	pthread_join(t.thread, NULL);
 	assert_false(t.wrong);
 	vlease_cvq_destroy(&cvq);
+}
+
+static void
+commands_arrive_whole(void **state)
+{
+	commands_with(0);
+	commands_with(VIRTIO_F_NOTIFICATION_DATA);
 }
 
 static void
@@ -190,7 +210,7 @@ no_answer_is_an_error(void **state)
 	if (mode->packed || mode->in_order)
 		return;
 	assert_int_equal(vlease_cvq_create(&cvq, mode->name, SOCKET_ID_ANY), 0);
-	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->packed), 0);
+	assert_int_equal(vlease_cvq_enable(&cvq, NULL, INDEX, mode->features), 0);
 	assert_int_equal(vlease_cvq_command(&cvq, 1, 1, &data, 1), -ETIMEDOUT);
 	/* A late answer is not taken for that to another command. */
 	device.used->idx = RTE_LE16(1);

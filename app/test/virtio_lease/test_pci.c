@@ -417,6 +417,30 @@ doorbells_must_have_their_pages(void **state)
 	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), -ERANGE);
 }
 
+/** With VIRTIO_F_NOTIFICATION_DATA a doorbell has four bytes, else two (4.1.4.4.1). */
+static void
+doorbells_with_data_need_more_room(void **state)
+{
+	const uint64_t data = VIRTIO_F_VERSION_1 | VIRTIO_F_NOTIFICATION_DATA;
+	uint64_t offset;
+
+	pci.notify_multiplier = 2;
+	pci.notify_length = 6;
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), 0);
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 2, &offset), 0);
+	assert_int_equal(vlease_pci_negotiate(&pci, data), 0);
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 0, &offset), 0);
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), -ERANGE);
+	pci.notify_multiplier = 4;
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), -ERANGE);
+	pci.notify_length = 8;
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), 0);
+	pci.notify_offset += 2;
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), -ERANGE);
+	assert_int_equal(vlease_pci_negotiate(&pci, VIRTIO_F_VERSION_1), 0);
+	assert_int_equal(vlease_pci_doorbell_offset(&pci, 1, &offset), 0);
+}
+
 static int
 setup_machine(void **state)
 {
@@ -445,6 +469,7 @@ main(void)
 		with_device(features_can_be_refused),
 		with_device(queues_must_be_large_enough),
 		with_device(doorbells_must_have_their_pages),
+		with_device(doorbells_with_data_need_more_room),
 		cmocka_unit_test(structures_must_be_in_their_bar),
 		cmocka_unit_test(the_first_structure_that_can_be_used_counts),
 		cmocka_unit_test(a_list_that_does_not_end_is_refused),

@@ -11,8 +11,6 @@
 #include <rte_io.h>
 #include <rte_memzone.h>
 
-#include <bar_slice_doorbell.h>
-
 #include "virtio_lease_cvq.h"
 #include "virtio_lease_logs.h"
 #include "virtio_lease_ring_packed.h"
@@ -157,8 +155,10 @@ answered(const struct vlease_cvq *cvq)
 }
 
 int
-vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index, bool packed)
+vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index,
+		  uint64_t features)
 {
+	const bool packed = (features & VIRTIO_F_RING_PACKED) != 0;
 	size_t driver = packed ? offsetof(struct packed_ring, driver) :
 				 offsetof(struct split_ring, avail);
 	size_t device = packed ? offsetof(struct packed_ring, device) :
@@ -184,6 +184,7 @@ vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index
 		cvq->sent = 0;
 		cvq->place = 0;
 		cvq->packed = packed;
+		cvq->notification_data = (features & VIRTIO_F_NOTIFICATION_DATA) != 0;
 		cvq->broken = false;
 	}
 	pthread_mutex_unlock(&cvq->lock);
@@ -227,6 +228,7 @@ send(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data, s
 	struct vlease_cvq_memory *memory = cvq->memory;
 	struct part parts[CVQ_MAX_PARTS];
 	unsigned int count = 0;
+	uint16_t next;
 	int ret;
 
 	memory->header.class = class;
@@ -246,7 +248,8 @@ send(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const void *data, s
 		send_packed(cvq, parts, count);
 	else
 		send_split(cvq, parts, count);
-	bar_slice_ring_doorbell(cvq->doorbell, cvq->index);
+	next = cvq->packed ? vlease_packed_place(cvq->place + count, CVQ_SIZE) : cvq->sent;
+	vlease_ring_doorbell(cvq->doorbell, cvq->index, next, cvq->notification_data);
 	ret = wait_for_answer(cvq, class, command);
 	cvq->place += count;
 	return ret;

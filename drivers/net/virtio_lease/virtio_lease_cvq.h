@@ -26,6 +26,7 @@ struct vlease_cvq {
 	uint16_t sent;			/* commands since the last reset */
 	uint16_t place;			/* of the next command's first descriptor */
 	bool packed;			/* layout of its ring */
+	bool notification_data;		/* doorbells say where the next command will be */
 	bool broken;			/* a command was not answered */
 	const char *address;		/* of the device, for logs */
 };
@@ -35,7 +36,8 @@ int vlease_cvq_create(struct vlease_cvq *cvq, const char *address, int socket);
 void vlease_cvq_destroy(struct vlease_cvq *cvq);
 
 /* After a device reset, before DRIVER_OK. */
-int vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index, bool packed);
+int vlease_cvq_enable(struct vlease_cvq *cvq, struct vlease_pci *pci, uint16_t index,
+		      uint64_t features);
 
 /* Before a device reset: commands fail from here on. */
 void vlease_cvq_disable(struct vlease_cvq *cvq);

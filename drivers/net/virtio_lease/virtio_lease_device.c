@@ -177,8 +177,7 @@ vlease_device_start(struct rte_eth_dev *dev)
 		ret = enable_queues(dev);
 	if (ret == 0 && (adapter->features & VIRTIO_NET_F_CTRL_VQ) != 0)
 		ret = vlease_cvq_enable(&process->cvq, &process->pci,
-					control_queue_index(adapter),
-					(adapter->features & VIRTIO_F_RING_PACKED) != 0);
+					control_queue_index(adapter), adapter->features);
 	if (ret != 0)
 		goto failed;
 	vlease_pci_add_status(&process->pci, VIRTIO_STATUS_DRIVER_OK);

@@ -235,6 +235,7 @@ vlease_pci_open(struct vlease_pci *pci, const char *address)
 	int ret;
 
 	memset(pci, 0, sizeof(*pci));
+	pci->doorbell_size = sizeof(uint16_t);
 	pthread_mutex_init(&pci->lock, NULL);
 	ret = vfio_device_open(address, &pci->device);
 	if (ret != 0) {
@@ -316,6 +317,8 @@ vlease_pci_negotiate(struct vlease_pci *pci, uint64_t features)
 	write32((uint32_t)features, &pci->common->driver_feature);
 	write32(1, &pci->common->driver_feature_select);
 	write32((uint32_t)(features >> 32), &pci->common->driver_feature);
+	pci->doorbell_size = (features & VIRTIO_F_NOTIFICATION_DATA) != 0 ? sizeof(uint32_t) :
+			     sizeof(uint16_t);
 	vlease_pci_add_status(pci, VIRTIO_STATUS_FEATURES_OK);
 	if (is_gone(pci))
 		return -ENODEV;
@@ -471,7 +474,8 @@ vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *off
 	select_queue(pci, queue);
 	within = (uint64_t)read16(&pci->common->queue_notify_off) * pci->notify_multiplier;
 	unselect_queue(pci);
-	if (within + sizeof(uint16_t) > pci->notify_length || within % sizeof(uint16_t) != 0)
+	if (within + pci->doorbell_size > pci->notify_length ||
+	    (pci->notify_offset + within) % pci->doorbell_size != 0)
 		return -ERANGE;
 	*offset = pci->notify_offset + within;
 	return 0;

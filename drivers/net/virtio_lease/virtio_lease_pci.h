@@ -33,6 +33,7 @@ struct vlease_pci {
 	uint64_t notify_offset;			/* in its BAR */
 	uint32_t notify_length;
 	uint32_t notify_multiplier;
+	uint8_t doorbell_size;			/* bytes, as negotiated; VIRTIO 1.2, 4.1.5.2 */
 };
 
 /* Place of a virtqueue's areas, as the device sees it; VIRTIO 1.2, 2.6. */
@@ -88,7 +89,7 @@ int vlease_pci_read_common(struct vlease_pci *pci, uint32_t regs[VLEASE_PCI_COMM
 void vlease_pci_read_queue(struct vlease_pci *pci, uint16_t queue,
 			   uint32_t regs[VLEASE_PCI_QUEUE_REGS]);
 
-/* Where the doorbell of a queue is in the notify BAR; -ERANGE: outside of it, or odd. */
+/* Where the doorbell of a queue is in the notify BAR; -ERANGE: not within it, or not aligned. */
 int vlease_pci_doorbell_offset(struct vlease_pci *pci, uint16_t queue, uint64_t *offset);
 volatile uint16_t *vlease_pci_doorbell(struct vlease_pci *pci, uint64_t offset);
 
