@@ -43,8 +43,37 @@ extern "C" {
 /** Most slices that one lessor can have. */
 #define BAR_LEASE_MAX_SLICES 1024
 
+/*
+ * What one peer can cause. An honest lessee stays far below, with any number of slices: answers to
+ * what it is told, that a slice is free or revoked, are not counted.
+ */
+
 /** Most lessees that one lessor serves at once; another one is refused with -EUSERS. */
 #define BAR_LEASE_MAX_PEERS 128
+
+/** Of these, processes of one user, unless a rule says otherwise or it is root or the lessor's. */
+#define BAR_LEASE_MAX_PEERS_PER_USER 32
+
+/** Channels of one user that have said nothing yet; for one more, the oldest is hung up on. */
+#define BAR_LEASE_MAX_SILENT 16
+
+/** Time for the first message, in milliseconds; then it is hung up on. */
+#define BAR_LEASE_HELLO_MS 2000
+
+/** Messages of a peer: so many a second beyond so many at once; then it is hung up on. */
+#define BAR_LEASE_MESSAGES_PER_SECOND 8192
+#define BAR_LEASE_MESSAGE_BURST 32768
+
+/** A lease that is granted counts as so many messages: it ends with a reset. */
+#define BAR_LEASE_GRANT_COST 16
+
+/** Calls of a peer; others are answered with -EAGAIN. */
+#define BAR_LEASE_CALLS_PER_SECOND 16
+#define BAR_LEASE_CALL_BURST 64
+
+/** Lines in the log about one user's processes, and refusals among the events. */
+#define BAR_LEASE_LINES_PER_SECOND 4
+#define BAR_LEASE_LINE_BURST 32
 
 /** The life of a slice. */
 enum bar_lease_state {
@@ -58,6 +87,80 @@ enum bar_lease_state {
 
 /** Name of a state, as telemetry and logs give it. Never NULL. */
 const char *bar_lease_state_name(enum bar_lease_state state);
+
+/* ---- Who may lease what ---- */
+
+/** In a rule: every user, every group, no last slice, no limit. */
+#define BAR_LEASE_ANY UINT32_MAX
+
+/** Most rules of a policy. */
+#define BAR_LEASE_MAX_RULES 32
+
+/** Size of the text that says what is wrong with a rule. */
+#define BAR_LEASE_ERROR_SIZE 96
+
+/**
+ * One rule of a policy. For a process and a slice, the first rule that names both counts; without
+ * one the slice is refused. User and group are the process' real ones, without the groups that it
+ * is in besides.
+ */
+struct bar_lease_rule {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t first, last;	/**< slices */
+	uint32_t max_slices;	/**< that processes of a user may hold at once, all together */
+	uint32_t max_peers;	/**< processes of a user; ANY: as the limits above say */
+	bool deny;
+};
+
+/**
+ * Read rules from text, such as "uid=1000:slices=0-5:max=4;gid=100:peers=2;uid=*:deny". Rules are
+ * separated by semicolons, their parts by colons; a part that is missing stands for ANY:
+ * uid=NUMBER|*, gid=NUMBER|*, slices=FIRST-LAST|NUMBER|*, max=NUMBER|*, peers=NUMBER|*, deny.
+ *
+ * @param rules
+ *   room for BAR_LEASE_MAX_RULES
+ * @return
+ *   Number of rules, or -EINVAL with position and cause in @p error.
+ */
+int bar_lease_parse_rules(const char *text, struct bar_lease_rule *rules,
+			  char error[BAR_LEASE_ERROR_SIZE]);
+
+/** Write a rule as text, at most @p size bytes; returns the length, like snprintf(). */
+int bar_lease_format_rule(const struct bar_lease_rule *rule, char *text, size_t size);
+
+/* ---- What happens ---- */
+
+enum bar_lease_event_type {
+	BAR_LEASE_EVENT_ATTACHED,	/**< a process is served */
+	BAR_LEASE_EVENT_REFUSED,	/**< a slice, or without one the process itself; error */
+	BAR_LEASE_EVENT_GRANTED,
+	BAR_LEASE_EVENT_REVOKED,	/**< error: the kernel would not */
+	BAR_LEASE_EVENT_RELEASED,	/**< its holder has let go of it */
+	BAR_LEASE_EVENT_FREED,		/**< reset, for the next holder */
+	BAR_LEASE_EVENT_QUARANTINED,	/**< error */
+	BAR_LEASE_EVENT_HUNG_UP,	/**< the channel ended; error: why the lessor ended it */
+	BAR_LEASE_EVENT_ENDED,		/**< a process that held slices has */
+	BAR_LEASE_EVENT_DRAINED,	/**< bar_lessor_drain() */
+	BAR_LEASE_EVENT_FENCED,		/**< killed; error: could not be */
+	BAR_LEASE_EVENT_POLICY,		/**< there is a new one */
+};
+
+/** Name of an event, as telemetry gives it. Never NULL. */
+const char *bar_lease_event_name(enum bar_lease_event_type type);
+
+struct bar_lease_event {
+	uint64_t number;	/**< from 1, one after the other */
+	uint64_t time;		/**< CLOCK_MONOTONIC in nanoseconds */
+	enum bar_lease_event_type type;
+	int slice;		/**< -1: about none */
+	pid_t pid;		/**< 0: about none */
+	uid_t uid;
+	int error;		/**< a positive errno, or 0 */
+};
+
+/** So many of the latest events are kept. */
+#define BAR_LEASE_KEPT_EVENTS 256
 
 /* ---- The lessor ---- */
 
@@ -114,6 +217,28 @@ struct bar_lessor_conf {
 	 * counted.
 	 */
 	struct bar_lease_counters *counters;
+	/** Who may lease what, NULL: everybody everything. Copied. */
+	const struct bar_lease_rule *policy;
+	unsigned int nb_rules;
+	/**
+	 * A socket to be found by, besides EAL's: for processes of other users and in containers.
+	 * It is made anew; one that somebody listens on is left alone. NULL: none. Copied.
+	 */
+	const char *socket_path;
+	/** Mode of the socket: who may write to it may connect. 0: the owner alone, 0600. */
+	mode_t socket_mode;
+	/**
+	 * Kill a process that has not let go of a revoked slice after so many milliseconds, see
+	 * BAR_LEASE_FENCE. 0: never.
+	 */
+	unsigned int fence_ms;
+	/**
+	 * Something has happened. Called from the EAL interrupt thread; must not call the library.
+	 * NULL: nobody wants to know.
+	 */
+	void (*event)(void *arg, const struct bar_lease_event *event);
+	/** How often a slice was rung, for telemetry. Interrupt thread. NULL: nobody knows. */
+	uint64_t (*doorbells)(void *arg, unsigned int slice);
 	void *arg;
 };
 
@@ -140,6 +265,8 @@ struct bar_lease_info {
  *   - -EEXIST: there is a lessor of this name;
  *   - -ENOTSUP: the kernel offers no revocable slices, or EAL runs without multi-process
  *     support (--in-memory, --no-shconf): logged, which;
+ *   - -EADDRINUSE: somebody listens on the socket, or something else is there; other errors of
+ *     socket(2) and bind(2): logged;
  *   - -ENOMEM.
  */
 int bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor);
@@ -205,6 +332,78 @@ void bar_lessor_notify(struct bar_lessor *lessor, uint32_t code, int32_t value);
 /** Describe a slice; -EINVAL: no such slice. Any thread. */
 int bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info);
 
+/* ---- The operator; all of it from any thread, done by the interrupt thread ---- */
+
+/**
+ * Revoke a lease now. Its holder is told; the slice is reset when it has let go of it, and anybody
+ * may ask for it again, the same holder too.
+ *
+ * @return
+ *   - -EINVAL: no such slice;
+ *   - -ENOENT: it is not leased;
+ *   - -EALREADY: it is revoked, its holder has not let go yet;
+ *   - -EIO: the kernel would not: logged.
+ */
+int bar_lessor_revoke(struct bar_lessor *lessor, unsigned int slice);
+
+/**
+ * For bar_lessor_drain(): kill the process if it has not let go of everything in time. A revoke
+ * takes the doorbell away, but a process that is stopped (SIGSTOP) or hangs may later go on in the
+ * middle of a burst and write to rings that are in shared memory. So its slices are not handed on
+ * while it lives, and to end it is the only safe way to get at them.
+ */
+#define BAR_LEASE_FENCE 0x1
+
+/**
+ * Revoke all that a process holds, and refuse it whatever it asks for on its present channels, with
+ * -ESHUTDOWN. To keep it from coming back is up to the policy.
+ *
+ * @param grace_ms
+ *   with BAR_LEASE_FENCE: how long it has
+ * @return
+ *   Number of slices that it holds, all revoked, or
+ *   - -ESRCH: no such process is attached;
+ *   - -EDEADLK: BAR_LEASE_FENCE for the lessor's own process.
+ */
+int bar_lessor_drain(struct bar_lessor *lessor, pid_t pid, unsigned int flags,
+		     unsigned int grace_ms);
+
+/**
+ * Change who may lease what. What is leased stays so, and who is attached stays attached.
+ *
+ * @param policy
+ *   copied; NULL: everybody may lease everything
+ * @return -EINVAL: more than BAR_LEASE_MAX_RULES.
+ */
+int bar_lessor_set_policy(struct bar_lessor *lessor, const struct bar_lease_rule *policy,
+			  unsigned int nb_rules);
+
+/** Copy the policy to @p rules, with room for BAR_LEASE_MAX_RULES; returns how many there are. */
+int bar_lessor_get_policy(struct bar_lessor *lessor, struct bar_lease_rule *rules);
+
+/** A process that is served. */
+struct bar_lease_peer {
+	pid_t pid;		/**< 0: it has not said anything yet */
+	uid_t uid;
+	gid_t gid;
+	uint64_t since;		/**< CLOCK_MONOTONIC in nanoseconds */
+	unsigned int slices;	/**< held, revoked ones included */
+	uint64_t messages;	/**< received */
+	uint64_t refused;	/**< of its requests */
+	bool connected;		/**< false: its channel has ended, and it has not let go yet */
+	bool drained;
+};
+
+/** Describe up to @p max of the processes that are served; returns how many there are. */
+int bar_lessor_peers(struct bar_lessor *lessor, struct bar_lease_peer *peers, unsigned int max);
+
+/**
+ * Copy up to @p max of the events that are kept, of those with a number above @p since the oldest;
+ * returns how many were copied.
+ */
+int bar_lessor_events(struct bar_lessor *lessor, uint64_t since, struct bar_lease_event *events,
+		      unsigned int max);
+
 /* ---- The lessee ---- */
 
 struct bar_lessee;
@@ -212,6 +411,13 @@ struct bar_lessee;
 struct bar_lessee_conf {
 	/** Name of the lessor. Copied. */
 	const char *name;
+	/** Where it listens: instead of EAL's channel, connect there. NULL: by EAL's channel. */
+	const char *socket_path;
+	/**
+	 * Instead of both, a channel that is connected already, say by who has started this
+	 * process: the library closes it. 0: none.
+	 */
+	int channel_fd;
 	/** Number of slices the caller expects; more than the lessor has is an error. */
 	unsigned int nb_slices;
 	/** Length of each mapping in bytes: the page size. */
@@ -249,8 +455,11 @@ struct bar_lessee_conf {
  *   - -ETIMEDOUT: it does not answer;
  *   - -EPROTO: it speaks another version of the protocol;
  *   - -ERANGE: it has fewer slices than @p conf names;
- *   - -EUSERS: it serves BAR_LEASE_MAX_PEERS lessees already; -EACCES: it does not serve this
- *     user; -ENOMEM.
+ *   - -EUSERS: it serves as many lessees as it may, of all or of this user;
+ *   - -EACCES: it does not serve this user, or the socket's mode keeps it out;
+ *   - -ESRCH: it cannot see this process, which is in another namespace of processes;
+ *   - -ECONNREFUSED: nobody listens on the socket; other errors of connect(2);
+ *   - -ENOMEM.
  */
 int bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee);
 
@@ -278,7 +487,7 @@ void bar_lessee_request(struct bar_lessee *lessee, unsigned int slice);
  *   - -EDEADLK: called from the interrupt thread, which is the one that hears the answer;
  *   - -ENOTCONN: the lessor has hung up or died;
  *   - -ETIMEDOUT: no answer; the call may still be carried out;
- *   - -EAGAIN: the lessor has not read what was sent before.
+ *   - -EAGAIN: the lessor has not read what was sent before, or there were too many calls.
  */
 int bar_lessee_call(struct bar_lessee *lessee, uint32_t code, int32_t value,
 		    unsigned int timeout_ms);

@@ -44,6 +44,18 @@ lease_send(int channel, const struct lease_message *message, int fd)
 	return 0;
 }
 
+/*
+ * The default, some 270 messages, can be less than what is said at once of a device's queues. The
+ * kernel grants up to twice net.core.wmem_max: unless somebody changed it, twice the default.
+ */
+void
+lease_widen(int channel)
+{
+	int size = BAR_LEASE_MAX_SLICES * 4096;
+
+	setsockopt(channel, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 void
 lease_ancillary_close(struct lease_ancillary *ancillary)
 {

@@ -33,7 +33,8 @@ enum lease_message_type {
 	LEASE_WELCOME,		/* lessor: value = number of slices */
 	LEASE_REQUEST,		/* lessee: slice */
 	LEASE_GRANT,		/* lessor: slice, with its DMABUF; value = number of the lease */
-	LEASE_REFUSE,		/* lessor: slice; value = errno, holder = pid or 0 */
+	LEASE_REFUSE,		/* lessor: slice; value = errno, holder = pid or 0. With
+				 * LEASE_ALL_SLICES in place of WELCOME: a hangup follows */
 	LEASE_RELEASE,		/* lessee: slice, value as granted; not to be touched again */
 	LEASE_REVOKED,		/* lessor: slice, value as granted; answer: LEASE_RELEASE */
 	LEASE_AVAILABLE,	/* lessor: slice is free, or LEASE_ALL_SLICES: ask again */
@@ -73,6 +74,9 @@ int lease_receive(int channel, struct lease_message *message, struct lease_ancil
 
 void lease_ancillary_close(struct lease_ancillary *ancillary);
 
+/* Room for what one side has to say at once of a device's queues. */
+void lease_widen(int channel);
+
 /* ---- The EAL interrupt thread ---- */
 
 /* Call fn whenever fd is readable or hung up. fn has to read, or to remove the watch. */
@@ -108,9 +112,6 @@ struct lease_rendezvous_reply {
 /* ---- Lessors of this process, for telemetry ---- */
 
 struct bar_lessor *lease_lessor_next(struct bar_lessor *after);
-const char *lease_lessor_name(const struct bar_lessor *lessor);
-unsigned int lease_lessor_nb_slices(const struct bar_lessor *lessor);
-const char *lease_slice_name(const struct bar_lessor *lessor, unsigned int slice);
 void lease_lessors_lock(void);
 void lease_lessors_unlock(void);
 

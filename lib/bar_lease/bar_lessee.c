@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <rte_alarm.h>
@@ -472,6 +473,36 @@ rendezvous(const char *name)
 }
 
 static int
+connect_to(const char *path)
+{
+	const struct timeval patience = { .tv_sec = ANSWER_TIMEOUT };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, error;
+
+	if (strlcpy(address.sun_path, path, sizeof(address.sun_path)) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	lease_widen(fd);
+	/* Others may be waiting to be accepted as well. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	error = errno == EAGAIN ? ETIMEDOUT : errno;
+	close(fd);
+	return -error;
+}
+
+static int
+open_channel(const struct bar_lessee_conf *conf)
+{
+	if (conf->channel_fd > 0)
+		return conf->channel_fd;
+	return conf->socket_path != NULL ? connect_to(conf->socket_path) : rendezvous(conf->name);
+}
+
+static int
 greet(struct bar_lessee *lessee)
 {
 	struct pollfd readable = { .fd = lessee->fd, .events = POLLIN };
@@ -480,7 +511,7 @@ greet(struct bar_lessee *lessee)
 	int ret;
 
 	ret = send_about(lessee, LEASE_HELLO, 0, 0);
-	if (ret != 0)
+	if (ret != 0 && ret != -EPIPE) /* -EPIPE: why is perhaps still to be read */
 		return ret;
 	do {
 		ret = poll(&readable, 1, ANSWER_TIMEOUT * 1000);
@@ -491,6 +522,8 @@ greet(struct bar_lessee *lessee)
 	if (ret != 0)
 		return ret == -EPIPE ? -EACCES : ret;
 	lease_ancillary_close(&ancillary);
+	if (message.type == LEASE_REFUSE && message.value > 0)
+		return -message.value;
 	if (message.type != LEASE_WELCOME)
 		return -EPROTO;
 	if (message.value < (int32_t)lessee->nb_wants)
@@ -523,7 +556,7 @@ bar_lessee_create(const struct bar_lessee_conf *conf, struct bar_lessee **lessee
 		new->wants[i].lessee = new;
 	call_init(&new->call);
 
-	ret = rendezvous(conf->name);
+	ret = open_channel(conf);
 	if (ret < 0)
 		goto no_channel;
 	new->fd = ret;

@@ -20,7 +20,8 @@ check_conf(const struct bar_lessor_conf *conf)
 {
 	if (conf->name == NULL || strnlen(conf->name, BAR_LEASE_NAME_SIZE) == BAR_LEASE_NAME_SIZE ||
 	    conf->nb_slices == 0 || conf->nb_slices > BAR_LEASE_MAX_SLICES ||
-	    conf->reset == NULL || rte_eal_process_type() != RTE_PROC_PRIMARY)
+	    conf->reset == NULL || conf->nb_rules > BAR_LEASE_MAX_RULES ||
+	    rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return -EINVAL;
 	if (conf->support.interface != BAR_SLICE_REVOKE_IOCTL &&
 	    conf->support.interface != BAR_SLICE_REVOKE_FEATURE) {
@@ -54,7 +55,13 @@ bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor
 	new->memattr = conf->memattr;
 	new->reset = conf->reset;
 	new->call = conf->call;
+	new->event = conf->event;
+	new->doorbells = conf->doorbells;
 	new->arg = conf->arg;
+	new->fence_ns = (uint64_t)conf->fence_ms * 1000000;
+	new->listener_fd = -1;
+	new->spare_fd = -1;
+	policy_set(new, conf->policy, conf->nb_rules);
 	new->nb_slots = conf->nb_slices;
 	TAILQ_INIT(&new->peers);
 	TAILQ_INIT(&new->joining);
@@ -67,6 +74,11 @@ bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor
 	ret = lessor_publish(new);
 	if (ret != 0) {
 		free(new);
+		return ret;
+	}
+	ret = lessor_listen(new, conf->socket_path, conf->socket_mode);
+	if (ret != 0) {
+		bar_lessor_destroy(new);
 		return ret;
 	}
 	*lessor = new;
@@ -108,8 +120,10 @@ lessor_teardown(void *arg)
 	struct peer *peer;
 	unsigned int i;
 
+	lessor_listen_no_more(lessor);
 	lessor_drop_joining(lessor);
 	revoke_everything(lessor);
+	lessor_wake_never(lessor);
 	while ((peer = TAILQ_FIRST(&lessor->peers)) != NULL)
 		peer_free(peer);
 	for (i = 0; i < lessor->nb_slots; i++)
@@ -274,22 +288,4 @@ bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease
 	job.slot = &lessor->slots[slice];
 	job.info = info;
 	return lease_run(query, &job);
-}
-
-const char *
-lease_lessor_name(const struct bar_lessor *lessor)
-{
-	return lessor->name;
-}
-
-unsigned int
-lease_lessor_nb_slices(const struct bar_lessor *lessor)
-{
-	return lessor->nb_slots;
-}
-
-const char *
-lease_slice_name(const struct bar_lessor *lessor, unsigned int slice)
-{
-	return lessor->slots[slice].slice.name;
 }

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,55 +38,36 @@ lease_lessor_next(struct bar_lessor *after)
 	return after == NULL ? TAILQ_FIRST(&lessors) : TAILQ_NEXT(after, next);
 }
 
-/*
- * The default, some 270 messages, can be less than what is said at once of a device's queues. The
- * kernel grants up to twice net.core.wmem_max: unless somebody changed it, twice the default.
- */
-static void
-widen(int channel)
-{
-	int size = BAR_LEASE_MAX_SLICES * 4096;
-
-	setsockopt(channel, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
 /* Returns the lessee's end of a new channel. The list of lessors is locked. */
 static int
 open_channel(struct bar_lessor *lessor)
 {
 	struct peer *peer;
-	int on = 1, ends[2];
+	int on = 1, ends[2], ret;
 
-	if (__atomic_add_fetch(&lessor->nb_peers, 1, __ATOMIC_RELAXED) > BAR_LEASE_MAX_PEERS) {
-		__atomic_fetch_sub(&lessor->nb_peers, 1, __ATOMIC_RELAXED);
-		return -EUSERS;
-	}
-	peer = calloc(1, sizeof(*peer));
-	if (peer == NULL)
-		goto no_peer;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		goto no_channel;
-	peer->lessor = lessor;
-	peer->fd = ends[0];
-	widen(ends[0]);
-	widen(ends[1]);
+		return -errno;
+	lease_widen(ends[1]);
 	/* Before the lessee can send: what is sent earlier carries no credentials. */
 	if (setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0)
-		goto no_credentials;
+		goto failed;
 	setsockopt(ends[0], SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on)); /* Linux 6.5 */
-	if (lease_post(peer_admit, peer) != 0)
-		goto no_credentials;
+	peer = peer_create(lessor, ends[0], getuid());
+	if (peer == NULL)
+		goto failed;
+	if (lease_post(peer_admit, peer) != 0) {
+		peer_discard(peer);
+		errno = ENOMEM;
+		goto failed;
+	}
 	TAILQ_INSERT_TAIL(&lessor->joining, peer, next);
 	return ends[1];
 
-no_credentials:
+failed:
+	ret = -errno;
 	close(ends[0]);
 	close(ends[1]);
-no_channel:
-	free(peer);
-no_peer:
-	__atomic_fetch_sub(&lessor->nb_peers, 1, __ATOMIC_RELAXED);
-	return -ENOMEM;
+	return ret;
 }
 
 static struct bar_lessor *
@@ -180,6 +160,6 @@ lessor_drop_joining(struct bar_lessor *lessor)
 		TAILQ_REMOVE(&lessor->joining, peer, next);
 		rte_eal_alarm_cancel(peer_admit, peer);
 		close(peer->fd);
-		free(peer);
+		peer_discard(peer);
 	}
 }

@@ -34,15 +34,29 @@ slice_revoke(struct bar_lessor *lessor, struct slot *slot)
 
 	ret = bar_slice_revoke(lessor->device_fd, &lessor->support, slot->dmabuf);
 	slot_set_state(slot, BAR_LEASE_REVOKED);
+	slot->fence_at = 0;
+	if (lessor->fence_ns != 0) {
+		slot->fence_at = lease_clock() + lessor->fence_ns;
+		lessor_wake_at(lessor, slot->fence_at);
+	}
 	/* -ENODEV: the device went away, and the kernel has taken the mappings with it. */
 	if (ret != 0 && ret != -EBADFD && ret != -ENODEV) {
 		LEASE_LOG(ERR, "%s: %s: cannot revoke: %s", lessor->name, slot->slice.name,
 			  bar_slice_error());
+		slot_event(lessor, slot, BAR_LEASE_EVENT_REVOKED, -ret);
 		return;
 	}
 	slot->info.revoked_at = lease_clock();
 	close(slot->dmabuf);
 	slot->dmabuf = -1;
+	slot_event(lessor, slot, BAR_LEASE_EVENT_REVOKED, 0);
+}
+
+void
+slice_lose(struct bar_lessor *lessor, struct slot *slot)
+{
+	slice_revoke(lessor, slot);
+	slot->counters->lost++;
 }
 
 bool
@@ -58,6 +72,7 @@ slice_free(struct bar_lessor *lessor, struct slot *slot)
 {
 	slot->info.freed_at = lease_clock();
 	slot_set_state(slot, BAR_LEASE_FREE);
+	slot_event(lessor, slot, BAR_LEASE_EVENT_FREED, 0);
 	if (lessor_is_started(lessor))
 		peers_tell(lessor, LEASE_AVAILABLE, slot_index(lessor, slot), 0);
 }
@@ -79,6 +94,7 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 	slot->holder = NULL;
 	if (!slice_is_revoked(lessor, slot)) {
 		slot_set_state(slot, BAR_LEASE_QUARANTINED);
+		slot_event(lessor, slot, BAR_LEASE_EVENT_QUARANTINED, EIO);
 		return;
 	}
 	slot_set_state(slot, BAR_LEASE_RESETTING);
@@ -91,6 +107,7 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 		LEASE_LOG(ERR, "%s: %s: cannot be reset (%s): quarantined", lessor->name,
 			  slot->slice.name, strerror(-ret));
 		slot_set_state(slot, BAR_LEASE_QUARANTINED);
+		slot_event(lessor, slot, BAR_LEASE_EVENT_QUARANTINED, -ret);
 		return;
 	}
 	slice_free(lessor, slot);
@@ -105,8 +122,10 @@ slice_refuse(struct peer *peer, struct slot *slot, int error)
 		holder = getpid();
 	slot->info.refused++;
 	slot->counters->refused++;
-	LEASE_LOG(INFO, "%s: %s: refused to process %d: %s, holder %d", peer->lessor->name,
-		  slot->slice.name, peer->pid, strerror(error), holder);
+	peer->refused++;
+	refusal_event(peer, (int)slot_index(peer->lessor, slot), error);
+	PEER_LOG(peer, INFO, "%s: %s: refused to process %d: %s, holder %d", peer->lessor->name,
+		 slot->slice.name, peer->pid, strerror(error), holder);
 	peer_tell(peer, LEASE_REFUSE, slot_index(peer->lessor, slot), error, holder);
 }
 
@@ -116,7 +135,37 @@ lease_number(const struct slot *slot)
 	return (int32_t)(uint32_t)slot->info.granted;
 }
 
-void
+/* Of all processes of its user. */
+static unsigned int
+count_held_by_user(const struct peer *peer)
+{
+	const struct bar_lessor *lessor = peer->lessor;
+	unsigned int i, count = 0;
+
+	for (i = 0; i < lessor->nb_slots; i++)
+		if (lessor->slots[i].holder != NULL && lessor->slots[i].holder->uid == peer->uid)
+			count++;
+	return count;
+}
+
+/* Why it does not get the slice, although nobody else may have it; 0: it does. */
+static int
+check_request(const struct peer *peer, const struct slot *slot)
+{
+	const struct bar_lease_rule *rule = policy_of_slice(peer, slot_index(peer->lessor, slot));
+
+	if (rule == NULL)
+		return EACCES;
+	if (peer->drained)
+		return ESHUTDOWN;
+	if (!lessor_is_started(peer->lessor))
+		return ENETDOWN;
+	if (rule->max_slices != BAR_LEASE_ANY && count_held_by_user(peer) >= rule->max_slices)
+		return EDQUOT;
+	return 0;
+}
+
+int
 slice_grant(struct peer *peer, struct slot *slot)
 {
 	struct bar_lessor *lessor = peer->lessor;
@@ -129,14 +178,19 @@ slice_grant(struct peer *peer, struct slot *slot)
 	int ret;
 
 	slot->counters->requests++;
-	if (!lessor_is_started(lessor)) {
-		slice_refuse(peer, slot, ENETDOWN);
-		return;
+	ret = check_request(peer, slot);
+	if (ret != 0) {
+		slice_refuse(peer, slot, ret);
+		return 0;
 	}
 	if (!slot_claim(slot, BAR_LEASE_LEASED)) {
 		slice_refuse(peer, slot, slot_state(slot) == BAR_LEASE_QUARANTINED ?
 			     ENOTRECOVERABLE : EBUSY);
-		return;
+		return 0;
+	}
+	if (!peer_spend(peer, BAR_LEASE_GRANT_COST)) {
+		slot_set_state(slot, BAR_LEASE_FREE);
+		return -EDQUOT;
 	}
 	ret = bar_slice_export(lessor->device_fd, &lessor->support, slot->slice.bar,
 			       slot->slice.offset, (uint64_t)page, slot->slice.name,
@@ -145,7 +199,7 @@ slice_grant(struct peer *peer, struct slot *slot)
 		LEASE_LOG(ERR, "%s: %s: %s", lessor->name, slot->slice.name, bar_slice_error());
 		slot_set_state(slot, BAR_LEASE_FREE);
 		slice_refuse(peer, slot, -ret);
-		return;
+		return 0;
 	}
 	slot->dmabuf = ret;
 	slot->holder = peer;
@@ -155,17 +209,19 @@ slice_grant(struct peer *peer, struct slot *slot)
 	slot->info.granted++;
 	slot->info.granted_at = lease_clock();
 	message.value = lease_number(slot);
+	slot_event(lessor, slot, BAR_LEASE_EVENT_GRANTED, 0);
 	ret = lease_send(peer->fd, &message, slot->dmabuf);
 	if (ret == 0)
-		return;
+		return 0;
 
 	/* It never arrived, so nobody has touched anything: no reset is due. */
-	LEASE_LOG(WARNING, "%s: %s: process %d does not take its lease: %s", lessor->name,
-		  slot->slice.name, peer->pid, strerror(-ret));
+	PEER_LOG(peer, WARNING, "%s: %s: process %d does not take its lease: %s", lessor->name,
+		 slot->slice.name, peer->pid, strerror(-ret));
 	slice_revoke(lessor, slot);
 	slot->holder = NULL;
 	slot_set_state(slot, slot->dmabuf < 0 ? BAR_LEASE_FREE : BAR_LEASE_QUARANTINED);
 	slice_refuse(peer, slot, -ret);
+	return 0;
 }
 
 void
@@ -173,6 +229,7 @@ slice_release(struct peer *peer, struct slot *slot, int32_t lease)
 {
 	if (slot->holder != peer || lease != lease_number(slot))
 		return; /* stale, or not its own */
+	slot_event(peer->lessor, slot, BAR_LEASE_EVENT_RELEASED, 0);
 	if (slot_state(slot) == BAR_LEASE_LEASED)
 		slice_revoke(peer->lessor, slot);
 	slice_reset(peer->lessor, slot);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,6 +114,25 @@ meet(void)
 	fd = replies.msgs[0].num_fds == 1 ? replies.msgs[0].fds[0] : -1;
 	free(replies.msgs);
 	return reply.error != 0 ? reply.error : fd;
+}
+
+int
+attach(void)
+{
+	struct lease_message message = {
+		.version = LEASE_PROTOCOL_VERSION,
+		.type = LEASE_HELLO,
+	};
+	struct lease_ancillary ancillary;
+	struct pollfd readable = { .fd = meet(), .events = POLLIN };
+
+	if (readable.fd < 0)
+		return readable.fd;
+	assert_int_equal(lease_send(readable.fd, &message, -1), 0);
+	assert_int_equal(poll(&readable, 1, PATIENCE_MS), 1);
+	assert_int_equal(lease_receive(readable.fd, &message, &ancillary), 0);
+	assert_int_equal(message.type, LEASE_WELCOME);
+	return readable.fd;
 }
 
 /* The queues keep their default size: how large they may become is up to the machine. */

@@ -97,6 +97,8 @@ void interrupts_pass(void);
 
 /* The rendezvous of a process that speaks for itself: its end of a channel, or negative errno. */
 int meet(void);
+/* The same, and greeted, as this process. */
+int attach(void);
 
 /* As the processor does at a revoked page; returns whether the write reached the slice. */
 bool touch(void *address);

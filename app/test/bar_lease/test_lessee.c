@@ -287,7 +287,7 @@ failures_of_create_have_their_codes(void **state)
 	world.reply_error = 0;
 	assert_true(eventually(nobody_is_attached, &before));
 	for (i = 0; i < BAR_LEASE_MAX_PEERS; i++) {
-		channels[i] = meet();
+		channels[i] = attach();
 		assert_true(channels[i] >= 0);
 	}
 	assert_int_equal(bar_lessee_create(&conf, &lessee), -EUSERS);

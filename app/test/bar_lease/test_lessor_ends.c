@@ -313,7 +313,7 @@ too_many_peers_are_refused(void **state)
 	unsigned int i;
 
 	for (i = 0; i < BAR_LEASE_MAX_PEERS - 1; i++) {
-		channels[i] = meet();
+		channels[i] = attach();
 		assert_true(channels[i] >= 0);
 	}
 	assert_int_equal(meet(), -EUSERS);
