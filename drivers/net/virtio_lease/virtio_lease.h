@@ -71,7 +71,19 @@ struct vlease_adapter {
 	uint64_t queues_reset;
 	uint64_t queues_quarantined;
 	uint64_t mbufs_reclaimed;
+	uint64_t mbufs_recovered;
+	uint64_t pools_rebuilt;
 	struct bar_lease_counters leases[VLEASE_MAX_VQS];
+};
+
+/* A queue that owns a pool; under the lock of virtio_lease_owned.c. */
+struct vlease_owner {
+	struct vlease_owned *owned;	/* NULL: it owns none */
+	uint64_t settled;		/* number of the latest lease whose end was dealt with */
+	/* While the pool is to be rebuilt. */
+	bool held;			/* was free, and is kept from everybody */
+	bool pending;			/* reset, and its lessor has not been told */
+	bool stale;			/* holds mbufs of the time before the rebuild */
 };
 
 /* The port, in this process: process_private, from libc, so that the kernel frees it. */
@@ -98,6 +110,8 @@ struct vlease_process {
 	void *objects[VLEASE_MAX_VQS];
 	const struct rte_memzone *rings[VLEASE_MAX_VQS];
 	bool enabled[VLEASE_MAX_VQS];	/* in the device, since its last reset */
+	struct vlease_owner owners[VLEASE_MAX_VQS];
+	bool quiet;			/* the device knows of no buffer; under the same lock */
 	/* A secondary: holder of leases. */
 	struct bar_lessee *lessee;
 	/* What ethdev's fast path of this process takes for the queues; see the lessee's file. */
@@ -281,6 +295,25 @@ enum vlease_notice {
 	VLEASE_NOTICE_LINK,
 	VLEASE_NOTICE_BURSTS,
 };
+
+/* virtio_lease_owned.c: pools that belong to whoever holds some queues, in the primary */
+/* Before a queue is reclaimed: fills in what its configuration says of owned and owner_ended. */
+void vlease_owned_look(struct vlease_process *process, uint16_t queue,
+		       struct vlease_queue_config *config);
+/* So many mbufs were found in it. */
+void vlease_owned_reclaimed(struct vlease_process *process, uint16_t queue, unsigned int count);
+/*
+ * The end of a queue's reset, for a lessor. Takes what the reset came to, returns what the lessor
+ * is told: -EINPROGRESS, when the queue has to wait for others. Interrupt thread.
+ */
+int vlease_owned_reset(struct vlease_process *process, uint16_t queue, int result);
+/* Whether the device has forgotten all buffers; and whenever the port has been started. */
+void vlease_owned_set_quiet(struct vlease_process *process, bool quiet);
+void vlease_owned_started(void);
+/* -EINVAL: a receive queue takes its buffers from another pool than it owns; logged. */
+int vlease_owned_check(const struct vlease_process *process);
+/* The port is not there any more. */
+void vlease_owned_forget_port(struct vlease_process *process);
 
 /* virtio_lease_stats.c, with vlease_stats_get() */
 int vlease_stats_reset(struct rte_eth_dev *dev);

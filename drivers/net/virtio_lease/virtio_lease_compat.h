@@ -28,6 +28,13 @@
 #define eth_queue_stats rte_eth_stats
 #endif
 
+/* Since 25.07 the sources say what is exported, and version.map is not looked at any more. */
+#if __has_include(<eal_export.h>)
+#include <eal_export.h>
+#else
+#define RTE_EXPORT_EXPERIMENTAL_SYMBOL(symbol, since)
+#endif
+
 int vlease_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 		     struct eth_queue_stats *queues);
 

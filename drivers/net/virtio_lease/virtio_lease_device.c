@@ -139,11 +139,19 @@ enable_queues(struct rte_eth_dev *dev)
 int
 vlease_device_reclaim_queue(struct vlease_process *process, uint16_t queue)
 {
+	struct vlease_queue_config config = process->queues[queue];
+	int freed;
+
 	if (process->rings[queue] == NULL)
 		return 0;
+	vlease_owned_look(process, queue, &config);
 	if (queue % 2 == 0)
-		return vlease_rxq_reclaim(process->objects[queue], &process->queues[queue]);
-	return vlease_txq_reclaim(process->objects[queue], &process->queues[queue]);
+		freed = vlease_rxq_reclaim(process->objects[queue], &config);
+	else
+		freed = vlease_txq_reclaim(process->objects[queue], &config);
+	if (freed >= 0 && config.owner_ended)
+		vlease_owned_reclaimed(process, queue, (unsigned int)freed);
+	return freed;
 }
 
 static void
@@ -154,6 +162,14 @@ reclaim_queues(struct vlease_process *process)
 	for (i = 0; i < 2 * process->adapter->max_pairs; i++)
 		if (!is_left_alone(process, i))
 			vlease_device_reclaim_queue(process, i);
+}
+
+/* The device has been reset, and knows of no buffer any more. */
+static void
+quieten(struct vlease_process *process)
+{
+	reclaim_queues(process);
+	vlease_owned_set_quiet(process, true);
 }
 
 /* VIRTIO 1.2, 5.1.2: the control queue follows all pairs that the device could have. */
@@ -170,7 +186,12 @@ vlease_device_start(struct rte_eth_dev *dev)
 	struct vlease_adapter *adapter = process->adapter;
 	int ret;
 
+	ret = vlease_owned_check(process);
+	if (ret != 0)
+		return ret;
 	ret = vlease_device_begin(process);
+	if (ret == 0 && !process->quiet)
+		quieten(process);
 	if (ret == 0)
 		ret = vlease_interrupts_start(dev);
 	if (ret == 0)
@@ -187,8 +208,10 @@ vlease_device_start(struct rte_eth_dev *dev)
 	if (ret != 0)
 		goto failed;
 	vlease_queues_begin(dev);
+	vlease_owned_set_quiet(process, false);
 	bar_lessor_start(process->lessor);
 	process->started = true;
+	vlease_owned_started();
 	/* With interrupts of the link ethdev does not ask. */
 	vlease_primary_ops.link_update(dev, 0);
 	return 0;
@@ -220,7 +243,7 @@ vlease_device_stop(struct rte_eth_dev *dev)
 	vlease_interrupts_stop(dev);
 	/* A device that may still write to the buffers keeps them. */
 	if (ret == 0)
-		reclaim_queues(process);
+		quieten(process);
 	return ret;
 }
 
@@ -264,11 +287,11 @@ vlease_device_reset_queue(void *arg, unsigned int queue)
 		ret = enable_idle_queue(process, index);
 	if (ret != 0) {
 		adapter->queues_quarantined++;
-		return ret;
+		return vlease_owned_reset(process, index, ret);
 	}
 	adapter->queues_reset++;
 	adapter->mbufs_reclaimed += (uint64_t)freed;
 	vlease_queue_name(index, name, sizeof(name));
 	VLEASE_LOG(INFO, "%s: %s: reset, %d buffers reclaimed", adapter->address, name, freed);
-	return 0;
+	return vlease_owned_reset(process, index, 0);
 }

@@ -126,6 +126,7 @@ primary_close(struct rte_eth_dev *dev)
 	vlease_interrupts_destroy(dev);
 	vlease_dma_stop(process);
 	vlease_queues_free(process, !watched);
+	vlease_owned_forget_port(process);
 	rte_memzone_free(process->idle_ring);
 	bar_lessor_destroy(process->lessor);
 	vlease_cvq_destroy(&process->cvq);
@@ -139,6 +140,7 @@ primary_close(struct rte_eth_dev *dev)
 static void
 secondary_close(struct rte_eth_dev *dev)
 {
+	vlease_processes[vlease_adapter(dev)->port_id] = NULL;
 	vlease_lessee_restore_port_id(dev);
 	vlease_lessee_destroy(vlease_process(dev));
 }
@@ -151,7 +153,6 @@ vlease_dev_close(struct rte_eth_dev *dev)
 
 	if (process == NULL)
 		return 0;
-	vlease_processes[process->adapter->port_id] = NULL;
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		primary_close(dev);
 	else

@@ -161,6 +161,7 @@ primary_init(struct rte_eth_dev *dev, void *arg)
 		return -ENOMEM;
 	strlcpy(adapter->address, dev->device->name, sizeof(adapter->address));
 	process->adapter = adapter;
+	process->quiet = true;
 	ret = process_init(process, dev, arg);
 	if (ret != 0) {
 		free(process);

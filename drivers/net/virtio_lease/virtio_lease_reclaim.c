@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio_lease_pool.h"
 #include "virtio_lease_rxtx.h"
 
 /*
@@ -172,6 +173,25 @@ ownership_new(size_t candidates)
 	return o;
 }
 
+/**
+ * Free mbufs of one pool; of a pool that one process owns, all at once, or, when it has ended,
+ * never: then the pool is made anew. Returns how many are, or will be, free.
+ */
+static int
+give_back(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n,
+	  const struct vlease_queue_config *c)
+{
+	unsigned int i;
+
+	if (n == 0 || (pool == c->owned && c->owner_ended))
+		return (int)n;
+	if (pool == c->owned)
+		return vlease_pool_return(pool, (void **)mbufs, n) == 0 ? (int)n : 0;
+	for (i = 0; i < n; i++)
+		vlease_pool_put(pool, &mbufs[i], 1);
+	return (int)n;
+}
+
 int
 vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
@@ -181,16 +201,17 @@ vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
 	struct ownership *o = ownership_new(c->size);
-	struct rte_mbuf *m;
-	unsigned int i;
+	struct rte_mbuf **mbufs, *m;
+	unsigned int i, n = 0;
 	bool damaged;
-	int freed = 0;
+	int freed;
 
 	if (o == NULL)
 		return -ENOMEM;
 	mark_fifo(o, ids, q->free_head, nfree, c);
 	damaged = o->n_free != nfree || has_posted_free_id(o, q->slots, c->size);
 	collect(o, q->slots, c->size, 1, damaged);
+	mbufs = (struct rte_mbuf **)o->mbufs;
 	for (i = 0; i < o->n; i++) {
 		if ((i > 0 && o->mbufs[i] == o->mbufs[i - 1]) || !pool_holds(c->pool, o->mbufs[i]))
 			continue;
@@ -200,37 +221,38 @@ vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 		m->nb_segs = 1;
 		m->next = NULL;
 		m->ol_flags = pinned ? RTE_MBUF_F_EXTERNAL : 0;
-		vlease_pool_put(c->pool, &m, 1);
-		freed++;
+		mbufs[n++] = m;
 	}
+	freed = give_back(c->pool, mbufs, n, c);
 	free(o);
 	vlease_rxq_init(q, c);
 	return freed;
 }
 
-/** Free one reference to a segment that another process sent. Returns whether there was one. */
-static int
-free_segment(struct rte_mbuf *m)
+/**
+ * Free one reference to a segment that another process sent. Returns the segment if it was the
+ * last one, and its pool has one owner: for give_back().
+ */
+static struct rte_mbuf *
+free_segment(struct rte_mbuf *m, const struct vlease_queue_config *c)
 {
 	struct rte_mbuf *direct;
 
-	if (rte_mbuf_refcnt_read(m) == 0)
-		return 0;
+	if (m->pool == c->owned && c->owner_ended)
+		return m;
 	if (rte_mbuf_refcnt_read(m) == 1 && !RTE_MBUF_DIRECT(m) &&
 	    !(rte_pktmbuf_priv_flags(m->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)) {
 		direct = RTE_MBUF_CLONED(m) ? rte_mbuf_from_indirect(m) : NULL;
 		if (direct == NULL || find_mbuf((uintptr_t)direct, m->pool) == NULL ||
-		    rte_mbuf_refcnt_read(direct) == 0) {
-			/* Nothing that this process could free hangs on it: cut it off. */
-			m->ol_flags = 0;
-			m->priv_size = rte_pktmbuf_priv_size(m->pool);
-			m->buf_addr = RTE_PTR_ADD(m, sizeof(*m) + m->priv_size);
-			rte_mbuf_iova_set(m, rte_mempool_virt2iova(m) + sizeof(*m) + m->priv_size);
-			m->buf_len = rte_pktmbuf_data_room_size(m->pool);
-		}
+		    rte_mbuf_refcnt_read(direct) == 0 ||
+		    (direct->pool == c->owned && c->owner_ended))
+			/* Nothing that this process could free hangs on it. */
+			vlease_mbuf_cut_off(m);
 	}
+	if (m->pool == c->owned)
+		return rte_pktmbuf_prefree_seg(m);
 	rte_pktmbuf_free_seg(m);
-	return 1;
+	return NULL;
 }
 
 int
@@ -240,14 +262,15 @@ vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 	const unsigned int most = c->features & VIRTIO_F_INDIRECT_DESC ? VLEASE_TX_TABLE : 1;
 	struct ownership *o = ownership_new((size_t)c->size * most);
 	struct rte_mempool *hint = NULL;
-	unsigned int i, left = 0;
-	struct rte_mbuf *m;
+	unsigned int i, n = 0, left = 0;
+	struct rte_mbuf **mbufs, *m;
 	int freed = 0;
 
 	if (o == NULL)
 		return -ENOMEM;
 	mark_fifo(o, (const uint16_t *)&q->slots[c->size], q->free_head, nfree, c);
 	collect(o, q->slots, c->size, most, o->n_free != nfree);
+	mbufs = (struct rte_mbuf **)o->mbufs;
 	for (i = 0; i < o->n; i++) {
 		m = find_mbuf(o->mbufs[i], hint);
 		if (m == NULL)
@@ -256,11 +279,16 @@ vlease_txq_reclaim(struct vlease_txq *q, const struct vlease_queue_config *c)
 		/* One mbuf may have been sent several times, if it has as many references. */
 		if (i == 0 || o->mbufs[i] != o->mbufs[i - 1])
 			left = rte_mbuf_refcnt_read(m);
-		if (left == 0)
+		if (left == 0 || rte_mbuf_refcnt_read(m) == 0)
 			continue;
 		left--;
-		freed += free_segment(m);
+		m = free_segment(m, c);
+		if (m != NULL)
+			mbufs[n++] = m;
+		else
+			freed++;
 	}
+	freed += give_back(c->owned, mbufs, n, c);
 	free(o);
 	vlease_txq_init(q, c);
 	return freed;

@@ -102,6 +102,8 @@ struct vlease_queue_config {
 	void *ring;		/**< vlease_[rt]xq_ring_bytes(), aligned to a cache line */
 	rte_iova_t ring_iova;	/**< the same for the device */
 	struct rte_mempool *pool; /**< Rx only: where buffers come from; one data room for all */
+	struct rte_mempool *owned; /**< reclaim: a pool that only the queue's owner uses, or NULL */
+	bool owner_ended;	/**< reclaim: leave its mbufs alone, since it is to be rebuilt */
 	uint16_t size;		/**< descriptors: a power of two, at most 32768 */
 	uint16_t vq_index;	/**< what is written to the doorbell; VIRTIO 1.2, 4.1.5.2 */
 	uint16_t port_id;
@@ -349,6 +351,8 @@ void vlease_txq_reset(struct vlease_txq *q);
  * frees only objects of config->pool, Tx only objects of a pool of this DPDK process, each no
  * more often than it has references. An external buffer attached to a sent mbuf is not freed,
  * since its callback is a function of the dead process; the mbuf is.
+ *
+ * With config->owner_ended, mbufs of config->owned are only counted.
  *
  * @return
  *   Number of mbufs returned (Tx: references dropped), or -ENOMEM with nothing changed.

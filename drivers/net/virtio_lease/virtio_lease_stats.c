@@ -83,6 +83,8 @@ static const struct port_xstat port_xstats[] = {
 	{ "lease_queues_reset", offsetof(struct vlease_adapter, queues_reset) },
 	{ "lease_queues_quarantined", offsetof(struct vlease_adapter, queues_quarantined) },
 	{ "lease_mbufs_reclaimed", offsetof(struct vlease_adapter, mbufs_reclaimed) },
+	{ "lease_mbufs_recovered", offsetof(struct vlease_adapter, mbufs_recovered) },
+	{ "lease_pools_rebuilt", offsetof(struct vlease_adapter, pools_rebuilt) },
 };
 
 static uint64_t

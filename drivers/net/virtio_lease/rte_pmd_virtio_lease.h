@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The dpdk-bar-lease authors
+ */
+#ifndef RTE_PMD_VIRTIO_LEASE_H
+#define RTE_PMD_VIRTIO_LEASE_H
+
+/**
+ * @file
+ * What net_virtio_lease offers beyond ethdev.
+ */
+
+#include <stdint.h>
+
+#include <rte_compat.h>
+#include <rte_mempool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Let a mempool belong to whoever holds these queue pairs, so that it is rebuilt whole when that
+ * process dies: with what was posted, pending, in caches, in its hands, or in a ring operation
+ * that it did not finish. Called for the same pool on several ports or pairs, it makes one group
+ * of them all.
+ *
+ * The process that holds queues of the group is the only one that uses the pool: it alone
+ * allocates from it and frees to it, and the Rx queues of the group are set up with it. Its mbufs
+ * are attached to none of another pool. What leaves the process in another way than through
+ * queues of the group has to be copied.
+ *
+ * From the death until the pool is rebuilt, no queue of the group is granted to anybody. The
+ * rebuild comes when the last queue that the dead process held has been reset; if one cannot be,
+ * with the next stop or start of its port. A process that gives its queues back while it lives
+ * takes its mbufs with it: it frees them first, or they are missing. Where two processes hold
+ * queues of one group, or the primary itself polls one, nothing is rebuilt at the death of one:
+ * a line in the log names pool, queue and holder, and the extended statistic
+ * lease_mbufs_recovered does not count.
+ *
+ * In the primary process, while the port is stopped; before rte_eth_dev_start() at the latest. It
+ * lasts until the port is closed, or called with @p mp NULL, which has to be before the pool is
+ * freed.
+ *
+ * @param port_id
+ *   A port of net_virtio_lease.
+ * @param first_pair
+ *   First of the queue pairs: Rx and Tx queue of this number.
+ * @param nb_pairs
+ *   How many, from the first on.
+ * @param mp
+ *   A pool of mbufs over a multi-producer ring: its operations are ring_mp_mc or ring_mp_sc.
+ *   NULL: these pairs own no pool any more.
+ * @return
+ *   - 0: success;
+ *   - -ENODEV: no port of this driver; -EPERM: not the primary process;
+ *   - -EBUSY: the port is started, or the group is waiting for a rebuild;
+ *   - -EINVAL: the port has no such pairs, or the pool is not one of mbufs;
+ *   - -EEXIST: one of the queues owns another pool;
+ *   - -ENOTSUP: another kind of pool, named in the log;
+ *   - -ENOMEM.
+ */
+__rte_experimental
+int rte_pmd_virtio_lease_own_pool(uint16_t port_id, uint16_t first_pair, uint16_t nb_pairs,
+				  struct rte_mempool *mp);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_PMD_VIRTIO_LEASE_H */
