@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
-"""Takes away checks of what a device says, and asks that replaying the corpus notices.
+"""Takes away checks of what a device or a process says, and asks that replaying the corpus notices.
 
 Those are left out without which a queue stands still or goes on where it should not, but nothing
 is harmed: unit tests hold them.
@@ -18,17 +18,22 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = "drivers/net/virtio_lease/virtio_lease_"
+LEASE = "lib/bar_lease/bar_"
 TIMEOUT = 60
 
 Mutation = collections.namedtuple("Mutation", "name program file old new")
 
 
 def rings(name, file, old, new="false"):
-    return Mutation(name, "rings", file, old, new)
+    return Mutation(name, "rings", DRIVER + file, old, new)
 
 
 def config(name, file, old, new="false"):
-    return Mutation(name, "config", file, old, new)
+    return Mutation(name, "config", DRIVER + file, old, new)
+
+
+def channel(name, file, old, new="false"):
+    return Mutation(name, "channel", LEASE + file, old, new)
 
 
 MUTATIONS = [
@@ -60,11 +65,51 @@ MUTATIONS = [
     config("queue-too-large", "pci.c", "size <= VLEASE_MAX_QUEUE_SIZE", "true"),
     config("doorbell-beyond-bar", "pci.c",
            "within + sizeof(uint16_t) > pci->notify_length"),
+    channel("message-length", "lease_channel.c", "(size_t)length != sizeof(*message)"),
+    channel("message-version", "lease_channel.c", "message->version != LEASE_PROTOCOL_VERSION"),
+    channel("message-descriptors", "lease_channel.c", "nb_fds > 1 ||", "false ||"),
+    channel("message-refused-open", "lease_channel.c",
+            "lease_ancillary_close(ancillary);\n\t\treturn -EPROTO;", "return -EPROTO;"),
+    channel("message-surplus-open", "lease_channel.c", "close(fd);", ";"),
+    channel("hello-twice", "lessor_peer.c", "peer->process != NULL || ", ""),
+    channel("hello-nobody", "lessor_peer.c", "ancillary->cred.pid == 0 || ", ""),
+    channel("hello-descriptor", "lessor_peer.c",
+            " || ancillary->fd >= 0)\n\t\treturn -EPROTO;\n\tpidfd",
+            ")\n\t\treturn -EPROTO;\n\tpidfd"),
+    channel("before-hello", "lessor_peer.c", "peer->process == NULL || ancillary", "ancillary"),
+    channel("descriptor", "lessor_peer.c", "peer->process == NULL || ancillary->fd >= 0",
+            "peer->process == NULL"),
+    channel("slice-too-high", "lessor_peer.c", "message->slice >= lessor->nb_slots"),
+    channel("type-unknown", "lessor_peer.c", "default:\n\t\treturn -EPROTO;",
+            "default:\n\t\treturn 0;"),
+    channel("turn-endless", "lessor_peer.c", "i < MESSAGES_PER_TURN && ret == 0", "ret == 0"),
+    channel("end-unchecked", "lessor_peer.c", "!has_ended(peer)"),
+    channel("end-revoke", "lessor_peer.c",
+            "peer_revoke_all(peer);\n\tlease_watch_remove(peer->channel);",
+            "lease_watch_remove(peer->channel);"),
+    channel("grant-before-start", "lessor_slice.c",
+            "!lessor_is_started(lessor)) {\n\t\tslice_refuse", "false) {\n\t\tslice_refuse"),
+    channel("grant-held", "lessor_slice.c", "!slot_claim(slot, BAR_LEASE_LEASED)",
+            "!slot_claim(slot, BAR_LEASE_LEASED) && slot_state(slot) != BAR_LEASE_LEASED"),
+    channel("grant-unsent", "lessor_slice.c", "if (ret == 0)\n\t\treturn;", "return;"),
+    channel("release-anothers", "lessor_slice.c", "slot->holder != peer || ", ""),
+    channel("reset-unrevoked", "lessor_slice.c", "!slice_is_revoked(lessor, slot)"),
+    channel("reset-failed", "lessor_slice.c",
+            "if (ret != 0) {\n\t\tLEASE_LOG(ERR, \"%s: %s: cannot be reset",
+            "if (false) {\n\t\tLEASE_LOG(ERR, \"%s: %s: cannot be reset"),
+    channel("rendezvous-error", "lessee.c", "reply.error < 0 ? reply.error : -EPROTO",
+            "reply.error"),
+    channel("granted-unasked", "lessee.c", "want->state != WANT_ASKED || dmabuf < 0",
+            "dmabuf < 0"),
+    channel("granted-nothing", "lessee.c", "want->state != WANT_ASKED || dmabuf < 0",
+            "want->state != WANT_ASKED"),
+    channel("granted-too-high", "lessee.c", "!all && message->slice >= lessee->nb_wants"),
+    channel("answer-positive", "lessee.c", "RTE_MIN(message->value, 0)", "message->value"),
 ]
 
 
 def noticed(tree, build, mutation):
-    path = tree / (DRIVER + mutation.file)
+    path = tree / mutation.file
     source = path.read_text()
     if source.count(mutation.old) != 1:
         return f"{source.count(mutation.old)} such places in {path.name}"

@@ -229,7 +229,7 @@ find_slice(struct request *request, unsigned int *slice)
 }
 
 static void
-revoke(struct request *request)
+revoke_slice(struct request *request)
 {
 	struct bar_lease_info info;
 	unsigned int slice;
@@ -426,7 +426,7 @@ static const struct command commands[] = {
 	  "Who has leased which slice, and since when. Parameters: lessor[,first slice]." },
 	{ "/bar_lease/peers", list_peers,
 	  "The processes that are served. Parameters: lessor[,first]." },
-	{ "/bar_lease/revoke", revoke,
+	{ "/bar_lease/revoke", revoke_slice,
 	  "Revokes a lease. Parameters: lessor,slice (by number or name)." },
 	{ "/bar_lease/drain", drain,
 	  "Revokes all that a process holds and grants it nothing more; with a time, kills it if "

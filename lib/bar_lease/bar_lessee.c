@@ -443,6 +443,22 @@ channel_readable(void *arg)
 		on_hangup(lessee);
 }
 
+/* Returns the descriptor, or a negative errno with nothing left open. */
+static int
+take_channel(const struct rte_mp_msg *answer)
+{
+	struct lease_rendezvous_reply reply = { .error = -EPROTO };
+	int i;
+
+	if (answer->len_param == sizeof(reply))
+		memcpy(&reply, answer->param, sizeof(reply));
+	if (reply.error == 0 && answer->num_fds == 1)
+		return answer->fds[0];
+	for (i = 0; i < answer->num_fds; i++)
+		close(answer->fds[i]);
+	return reply.error < 0 ? reply.error : -EPROTO;
+}
+
 /* Ask the primary for a channel; returns this process' end of it. */
 static int
 rendezvous(const char *name)
@@ -450,7 +466,6 @@ rendezvous(const char *name)
 	struct timespec timeout = { .tv_sec = ANSWER_TIMEOUT };
 	struct rte_mp_msg msg = { .len_param = sizeof(struct lease_rendezvous_request) };
 	struct lease_rendezvous_request *request = (void *)msg.param;
-	const struct lease_rendezvous_reply *reply;
 	struct rte_mp_reply replies = { 0 };
 	int ret = -ETIMEDOUT;
 
@@ -459,13 +474,8 @@ rendezvous(const char *name)
 	strlcpy(request->name, name, sizeof(request->name));
 	if (rte_mp_request_sync(&msg, &replies, &timeout) != 0)
 		return -rte_errno;
-	if (replies.nb_received == 1) {
-		reply = (const void *)replies.msgs[0].param;
-		if (reply->error != 0)
-			ret = reply->error;
-		else
-			ret = replies.msgs[0].num_fds == 1 ? replies.msgs[0].fds[0] : -EPROTO;
-	}
+	if (replies.nb_received == 1)
+		ret = take_channel(&replies.msgs[0]);
 	free(replies.msgs);
 	if (ret >= 0)
 		fcntl(ret, F_SETFD, FD_CLOEXEC); /* rte_mp receives without it */

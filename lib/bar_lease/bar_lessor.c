@@ -127,7 +127,7 @@ lessor_teardown(void *arg)
 	while ((peer = TAILQ_FIRST(&lessor->peers)) != NULL)
 		peer_free(peer);
 	for (i = 0; i < lessor->nb_slots; i++)
-		if (lessor->slots[i].dmabuf >= 0)
+		if (!slice_is_revoked(lessor, &lessor->slots[i]))
 			close(lessor->slots[i].dmabuf);
 	free(lessor);
 }

@@ -258,6 +258,7 @@ revocation_is_answered_when_no_thread_is_busy(void **state)
 	bar_lessee_request(hand.lessee, 2);
 	say(LEASE_REVOKED, 2, 41, -1);
 	close(grant(2, 42));
+	interrupts_pass();
 	hear_nothing();
 	assert_int_equal(hand.granted[2], 1);
 	hand.busy[2] = false;
