@@ -123,12 +123,12 @@ lessor_teardown(void *arg)
 	lessor_listen_no_more(lessor);
 	lessor_drop_joining(lessor);
 	revoke_everything(lessor);
-	lessor_wake_never(lessor);
-	while ((peer = TAILQ_FIRST(&lessor->peers)) != NULL)
-		peer_free(peer);
 	for (i = 0; i < lessor->nb_slots; i++)
 		if (!slice_is_revoked(lessor, &lessor->slots[i]))
 			close(lessor->slots[i].dmabuf);
+	lessor_wake_never(lessor); /* after all that may set a time */
+	while ((peer = TAILQ_FIRST(&lessor->peers)) != NULL)
+		peer_free(peer);
 	free(lessor);
 }
 
