@@ -429,8 +429,8 @@ static const struct command commands[] = {
 	{ "/bar_lease/revoke", revoke_slice,
 	  "Revokes a lease. Parameters: lessor,slice (by number or name)." },
 	{ "/bar_lease/drain", drain,
-	  "Revokes all that a process holds and grants it nothing more; with a time, kills it if "
-	  "it has not let go by then. Parameters: lessor,process[,milliseconds]." },
+	  "Revokes all of a process, for good, and kills it if it holds on for a time. "
+	  "Parameters: lessor,process[,milliseconds]." },
 	{ "/bar_lease/policy", policy,
 	  "Who may lease what. Parameters: lessor[,rules], such as uid=1000:max=4;uid=*:deny." },
 	{ "/bar_lease/events", list_events,

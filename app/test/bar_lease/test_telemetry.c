@@ -3,6 +3,7 @@
  *
  * What /bar_lease/list and /bar_lease/slices say; rte_telemetry is asked in place of its socket.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,10 +32,11 @@ int __wrap_rte_tel_data_add_dict_string(struct rte_tel_data *data, const char *n
 					const char *text);
 int __wrap_rte_tel_data_add_dict_int(struct rte_tel_data *data, const char *name, int value);
 
-/* Called before main(). */
+/* Called before main(). Telemetry refuses a longer help (MAX_HELP_LEN). */
 int
 __wrap_rte_telemetry_register_cmd(const char *cmd, telemetry_cb fn, const char *help)
 {
+	assert(strlen(help) < 128);
 	commands[nb_commands].name = cmd;
 	commands[nb_commands++].handler = fn;
 	return 0;
