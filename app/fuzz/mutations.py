@@ -43,8 +43,7 @@ MUTATIONS = [
     rings("rx-packed-id", "packed_rx.c", "unlikely(id > mask)"),
     rings("rx-packed-outstanding", "packed_rx.c", "unlikely(word & VLEASE_SLOT_IDLE)"),
     rings("rx-packed-posted", "packed_rx.c", "n = RTE_MIN(n, vlease_rxq_posted(q));", ";"),
-    rings("rx-length", "rx.h",
-          "len - VLEASE_RX_MIN_LEN <= fresh.buf_len - VLEASE_RX_MIN_LEN", "true"),
+    rings("rx-length", "rx.h", "len - least <= fresh.buf_len - least", "true"),
     rings("rx-merged-length", "rx.h", "unlikely(len == 0 || len > q->buf_len)"),
     rings("rx-num-buffers", "rx.h", "num == 0 || at + num > burst->used || "
           "!rx_len_ok(fresh, len)"),
