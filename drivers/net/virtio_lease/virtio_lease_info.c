@@ -131,7 +131,8 @@ vlease_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 		info->width = sizeof(*to);
 		return 0;
 	}
-	if (info->offset != 0 || (info->length != 0 && info->length != length)) {
+	/* A length of 0 asks for all, and who asks so may leave the offset unset. */
+	if (info->length != 0 && (info->offset != 0 || info->length != length)) {
 		VLEASE_LOG(ERR, "%s: %u registers from %u on: can give all %u only",
 			   process->adapter->address, info->length, info->offset, length);
 		return -ENOTSUP;
