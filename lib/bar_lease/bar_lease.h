@@ -117,6 +117,7 @@ struct bar_lease_rule {
  * Read rules from text, such as "uid=1000:slices=0-5:max=4;gid=100:peers=2;uid=*:deny". Rules are
  * separated by semicolons, their parts by colons; a part that is missing stands for ANY:
  * uid=NUMBER|*, gid=NUMBER|*, slices=FIRST-LAST|NUMBER|*, max=NUMBER|*, peers=NUMBER|*, deny.
+ * The = may be left out, as where rules are the value of a device argument: "uid1000:max4;deny".
  *
  * @param rules
  *   room for BAR_LEASE_MAX_RULES

@@ -102,6 +102,8 @@ read_word(struct reader *reader, const char *word)
 	if (strncmp(reader->at, word, length) != 0)
 		return false;
 	reader->at += length;
+	if (*reader->at == '=')
+		reader->at++;
 	return true;
 }
 
@@ -110,20 +112,20 @@ read_part(struct reader *reader, struct bar_lease_rule *rule)
 {
 	int ret = 0;
 
-	if (read_word(reader, "uid="))
+	if (read_word(reader, "uid"))
 		ret = read_value(reader, &rule->uid);
-	else if (read_word(reader, "gid="))
+	else if (read_word(reader, "gid"))
 		ret = read_value(reader, &rule->gid);
-	else if (read_word(reader, "slices="))
+	else if (read_word(reader, "slices"))
 		ret = read_slices(reader, rule);
-	else if (read_word(reader, "max="))
+	else if (read_word(reader, "max"))
 		ret = read_value(reader, &rule->max_slices);
-	else if (read_word(reader, "peers="))
+	else if (read_word(reader, "peers"))
 		ret = read_value(reader, &rule->max_peers);
 	else if (read_word(reader, "deny"))
 		rule->deny = true;
 	else
-		return complain(reader, "none of uid= gid= slices= max= peers= deny");
+		return complain(reader, "none of uid, gid, slices, max, peers, deny");
 	if (ret == 0 && !is_end(*reader->at))
 		return complain(reader, "more than one value");
 	return ret;

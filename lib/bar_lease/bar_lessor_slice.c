@@ -203,6 +203,7 @@ slice_grant(struct peer *peer, struct slot *slot)
 	}
 	slot->dmabuf = ret;
 	slot->holder = peer;
+	slot->fence_at = 0; /* that of an earlier holder, who has let go */
 	slot->info.pid = peer->pid;
 	slot->info.uid = peer->uid;
 	slot->info.ended = false;

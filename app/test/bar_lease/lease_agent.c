@@ -181,8 +181,14 @@ order(struct agent *agent, struct command *command)
 struct agent *
 agent_attach(void)
 {
+	return agent_take(meet(), getuid());
+}
+
+struct agent *
+agent_take(int channel, uid_t uid)
+{
 	struct agent *agent = &agents[nb_agents];
-	int channel = meet(), control[2];
+	int control[2];
 
 	assert_true(channel >= 0);
 	assert_true(nb_agents < MAX_AGENTS);
@@ -197,6 +203,9 @@ agent_attach(void)
 		dup2(keep, CONTROL);
 		dup2(from, CHANNEL);
 		syscall(SYS_close_range, DMABUF, ~0U, 0);
+		/* The system call itself: the library's function waits for other threads. */
+		if (uid != getuid() && syscall(SYS_setresuid, uid, uid, uid) != 0)
+			_exit(1);
 		child();
 	}
 	close(channel);

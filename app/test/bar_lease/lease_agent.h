@@ -16,6 +16,8 @@ struct agent;
 
 /* Through the rendezvous only. */
 struct agent *agent_attach(void);
+/* With a channel that is there already, as another user where this process is root. */
+struct agent *agent_take(int channel, uid_t uid);
 /* And greeted. */
 struct agent *agent_start(void);
 

@@ -238,6 +238,22 @@ call(void *arg, uint32_t code, int32_t value)
 	return code != 0 && code == world.failing_call ? -EPERM : world.call_result;
 }
 
+static void
+tell(void *arg, const struct bar_lease_event *event)
+{
+	assert_ptr_equal(arg, &world);
+	if (world.nb_told < MAX_TOLD)
+		world.told[world.nb_told] = *event;
+	__atomic_store_n(&world.nb_told, world.nb_told + 1, __ATOMIC_RELEASE);
+}
+
+static uint64_t
+doorbells(void *arg, unsigned int slice)
+{
+	assert_ptr_equal(arg, &world);
+	return world.doorbells[slice];
+}
+
 void
 reset_go(void)
 {
@@ -258,6 +274,8 @@ lessor_conf(void)
 		.reset = reset,
 		.call = world.no_calls ? NULL : call,
 		.counters = world.counters,
+		.event = tell,
+		.doorbells = doorbells,
 		.arg = &world,
 	};
 	unsigned int i;
@@ -268,6 +286,57 @@ lessor_conf(void)
 		snprintf(slices[i].name, sizeof(slices[i].name), "queue%u", i);
 	}
 	return conf;
+}
+
+void
+lessor_create(struct bar_lessor_conf *conf, const char *rules)
+{
+	struct bar_lease_rule policy[BAR_LEASE_MAX_RULES];
+	char error[BAR_LEASE_ERROR_SIZE];
+	int count = 0;
+
+	if (rules != NULL) {
+		count = bar_lease_parse_rules(rules, policy, error);
+		assert_true(count > 0);
+		conf->policy = policy;
+		conf->nb_rules = (unsigned int)count;
+	}
+	assert_int_equal(bar_lessor_create(conf, &world.lessor), 0);
+	bar_lessor_start(world.lessor);
+}
+
+const struct bar_lease_event *
+told(enum bar_lease_event_type type, int slice)
+{
+	unsigned int i, count = __atomic_load_n(&world.nb_told, __ATOMIC_ACQUIRE);
+
+	for (i = 0; i < count && i < MAX_TOLD; i++)
+		if (world.told[i].type == type && (slice == -1 || world.told[i].slice == slice))
+			return &world.told[i];
+	return NULL;
+}
+
+struct tale {
+	enum bar_lease_event_type type;
+	int slice;
+};
+
+static bool
+is_told(void *arg)
+{
+	const struct tale *tale = arg;
+
+	return told(tale->type, tale->slice) != NULL;
+}
+
+const struct bar_lease_event *
+wait_told(enum bar_lease_event_type type, int slice)
+{
+	struct tale tale = { .type = type, .slice = slice };
+
+	if (!eventually(is_told, &tale))
+		fail_msg("nothing was told of %s, slice %d", bar_lease_event_name(type), slice);
+	return told(type, slice);
 }
 
 struct bar_lease_info

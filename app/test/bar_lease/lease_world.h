@@ -35,6 +35,8 @@
 /* What the lessor did, in this order. */
 enum event_kind { EVENT_EXPORT, EVENT_REVOKE, EVENT_RESET };
 
+#define MAX_TOLD 65536
+
 struct world {
 	struct bar_lessor *lessor;
 	/* What the fakes answer. */
@@ -57,6 +59,9 @@ struct world {
 	bool granted_while_used;	/* an export came while it had */
 	int reply_error;		/* of rte_mp_request_sync(), a positive errno */
 	bool pauses_never_end;		/* of a refused lessee, by themselves */
+	unsigned int nb_told;		/* events that the lessor has told; the first of them */
+	struct bar_lease_event told[MAX_TOLD];
+	uint64_t doorbells[NB_SLICES];
 	/* In place of the lessor's action, when set. */
 	rte_mp_t scripted_primary;
 };
@@ -73,6 +78,8 @@ int world_setup_empty(void **state);
 int world_teardown(void **state);
 
 struct bar_lessor_conf lessor_conf(void);
+/* Create and start it, with rules for its policy; NULL: none. */
+void lessor_create(struct bar_lessor_conf *conf, const char *rules);
 
 unsigned int count_events(enum event_kind kind, unsigned int slice);
 /* Position of the last such event among all, -1: there is none. */
@@ -83,6 +90,10 @@ void reset_go(void);
 void sleep_ms(unsigned int ms);
 /* Whether condition() came true within PATIENCE_MS. */
 bool eventually(bool (*condition)(void *arg), void *arg);
+
+/* The first event of this type that the lessor has told, of a slice or, for -1, of any. */
+const struct bar_lease_event *told(enum bar_lease_event_type type, int slice);
+const struct bar_lease_event *wait_told(enum bar_lease_event_type type, int slice);
 
 struct bar_lease_info slice_info(unsigned int slice);
 enum bar_lease_state slice_state(unsigned int slice);
