@@ -130,12 +130,21 @@ extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 #define VLEASE_ARG_MRG_RXBUF "mrg_rxbuf"
 #define VLEASE_ARG_EVENT_IDX "event_idx"
 #define VLEASE_ARG_INDIRECT "indirect"
+#define VLEASE_ARG_POLICY "policy"
+#define VLEASE_ARG_FENCE "fence"
+#define VLEASE_ARG_SOCKET "socket"
+#define VLEASE_ARG_SOCKET_MODE "socket_mode"
 
 struct vlease_devargs {
 	bool lease;			/* 0: leave the device to another driver */
 	enum bar_slice_memattr memattr;
 	uint64_t refused;		/* features not to use, though offered */
 	uint64_t required;		/* features that the device must offer */
+	struct bar_lease_rule policy[BAR_LEASE_MAX_RULES];
+	unsigned int nb_rules;		/* 0: everybody may lease everything */
+	unsigned int fence_ms;
+	char socket[108];		/* where secondaries find the primary, or empty */
+	mode_t socket_mode;
 };
 
 /* virtio_lease_devargs.c: -EINVAL, and a line in the log, for what is not understood. */
@@ -264,13 +273,13 @@ int vlease_dma_start(struct vlease_process *process);
 void vlease_dma_stop(struct vlease_process *process);
 
 /* virtio_lease_lessor.c and virtio_lease_lessee.c: the two sides of a doorbell */
-int vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr);
+int vlease_lessor_create(struct vlease_process *process, const struct vlease_devargs *devargs);
 void vlease_lessor_give_back(struct vlease_process *process);
 /* The link has changed, as dev_link says by now: secondaries raise the event. Any thread. */
 void vlease_lessor_notify_link(struct vlease_process *process);
 /* Other burst functions are the right ones, for queues that stay as they are. Any thread. */
 void vlease_lessor_notify_bursts(struct vlease_process *process);
-int vlease_lessee_create(struct vlease_process *process);
+int vlease_lessee_create(struct vlease_process *process, const struct vlease_devargs *devargs);
 /* When ethdev has made the port known to this process' fast path. */
 void vlease_lessee_take_over(struct rte_eth_dev *dev);
 /* A primary that closes the port zeroes what is shared, and ethdev needs this of it. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_devargs.h>
@@ -28,14 +31,13 @@ parse_bit(const struct parsing *parsing, const char *key, const char *value)
 static int
 parse_memattr(const struct parsing *parsing, const char *value)
 {
-	if (value != NULL && strcmp(value, "wc") == 0) {
+	if (strcmp(value, "wc") == 0) {
 		parsing->devargs->memattr = BAR_SLICE_WRITE_COMBINED;
-	} else if (value != NULL && strcmp(value, "nc") == 0) {
+	} else if (strcmp(value, "nc") == 0) {
 		parsing->devargs->memattr = BAR_SLICE_UNCACHED;
 	} else {
 		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_MEMATTR "=%s: the values are wc "
-			   "(write-combining) and nc (uncached)", parsing->address,
-			   value == NULL ? "" : value);
+			   "(write-combining) and nc (uncached)", parsing->address, value);
 		return -EINVAL;
 	}
 	return 0;
@@ -89,6 +91,82 @@ parse_choice(const struct parsing *parsing, unsigned int choice, const char *val
 }
 
 static int
+parse_policy(const struct parsing *parsing, const char *value)
+{
+	char error[BAR_LEASE_ERROR_SIZE];
+	int ret = bar_lease_parse_rules(value, parsing->devargs->policy, error);
+
+	if (ret < 0) {
+		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_POLICY "=%s: %s", parsing->address,
+			   value, error);
+		return -EINVAL;
+	}
+	parsing->devargs->nb_rules = (unsigned int)ret;
+	return 0;
+}
+
+static int
+parse_socket(const struct parsing *parsing, const char *value)
+{
+	char *path = parsing->devargs->socket;
+
+	if (value[0] == '/' && strlcpy(path, value, sizeof(parsing->devargs->socket)) <
+	    sizeof(parsing->devargs->socket))
+		return 0;
+	VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_SOCKET "=%s: the value is an absolute path of "
+		   "at most %zu characters", parsing->address, value,
+		   sizeof(parsing->devargs->socket) - 1);
+	return -EINVAL;
+}
+
+/* -1 and a line in the log for what is no number of this base, or too large. */
+static int
+parse_number(const struct parsing *parsing, const char *key, const char *value, int base,
+	     unsigned long max, const char *what)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(value, &end, base);
+	if (errno == 0 && isdigit((unsigned char)value[0]) && *end == '\0' && number <= max)
+		return (int)number;
+	VLEASE_LOG(ERR, "%s: argument %s=%s: the value is %s", parsing->address, key, value, what);
+	return -1;
+}
+
+static int
+parse_fence(const struct parsing *parsing, const char *value)
+{
+	int ms = parse_number(parsing, VLEASE_ARG_FENCE, value, 10, INT_MAX,
+			      "a time in milliseconds, 0 for never");
+
+	parsing->devargs->fence_ms = (unsigned int)ms;
+	return ms < 0 ? -EINVAL : 0;
+}
+
+static int
+parse_socket_mode(const struct parsing *parsing, const char *value)
+{
+	int mode = parse_number(parsing, VLEASE_ARG_SOCKET_MODE, value, 8, 0777,
+				"the mode of a file in octal digits, such as 0660");
+
+	parsing->devargs->socket_mode = (mode_t)mode;
+	return mode < 0 ? -EINVAL : 0;
+}
+
+static const struct {
+	const char *key;
+	int (*parse)(const struct parsing *parsing, const char *value);
+} others[] = {
+	{ VLEASE_ARG_MEMATTR, parse_memattr },
+	{ VLEASE_ARG_POLICY, parse_policy },
+	{ VLEASE_ARG_FENCE, parse_fence },
+	{ VLEASE_ARG_SOCKET, parse_socket },
+	{ VLEASE_ARG_SOCKET_MODE, parse_socket_mode },
+};
+
+static int
 parse_other(const char *key, const char *value, void *arg)
 {
 	struct parsing *parsing = arg;
@@ -96,15 +174,18 @@ parse_other(const char *key, const char *value, void *arg)
 
 	if (strcmp(key, VLEASE_ARG_LEASE) == 0)
 		return 0;
-	if (strcmp(key, VLEASE_ARG_MEMATTR) == 0)
-		return parse_memattr(parsing, value);
+	for (i = 0; i < RTE_DIM(others); i++)
+		if (strcmp(key, others[i].key) == 0)
+			return others[i].parse(parsing, value == NULL ? "" : value);
 	for (i = 0; i < RTE_DIM(choices); i++)
 		if (strcmp(key, choices[i].key) == 0)
 			return parse_choice(parsing, i, value);
 	VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_MEMATTR "=wc|nc, "
 		   "and with 0|1: " VLEASE_ARG_LEASE ", " VLEASE_ARG_PACKED ", "
 		   VLEASE_ARG_IN_ORDER ", " VLEASE_ARG_MRG_RXBUF ", " VLEASE_ARG_EVENT_IDX ", "
-		   VLEASE_ARG_INDIRECT, parsing->address, key);
+		   VLEASE_ARG_INDIRECT "; " VLEASE_ARG_POLICY "=RULES with no = in them, "
+		   VLEASE_ARG_FENCE "=MS, " VLEASE_ARG_SOCKET "=PATH, " VLEASE_ARG_SOCKET_MODE
+		   "=MODE", parsing->address, key);
 	return -EINVAL;
 }
 

@@ -181,10 +181,11 @@ vlease_lessee_allmulticast_disable(struct rte_eth_dev *dev)
 }
 
 int
-vlease_lessee_create(struct vlease_process *process)
+vlease_lessee_create(struct vlease_process *process, const struct vlease_devargs *devargs)
 {
 	struct bar_lessee_conf conf = {
 		.name = process->adapter->address,
+		.socket_path = devargs->socket[0] != '\0' ? devargs->socket : NULL,
 		.nb_slices = 2 * process->adapter->max_pairs,
 		.length = (size_t)sysconf(_SC_PAGESIZE),
 		.granted = granted,
@@ -208,7 +209,8 @@ vlease_lessee_create(struct vlease_process *process)
 		return ret;
 	ret = bar_lessee_create(&conf, &process->lessee);
 	if (ret != 0) {
-		VLEASE_LOG(ERR, "%s: no channel to the primary process: %s", conf.name,
+		VLEASE_LOG(ERR, "%s: no channel to the primary process%s%s: %s", conf.name,
+			   conf.socket_path != NULL ? " by " : "", devargs->socket,
 			   rte_strerror(-ret));
 		free(process->no_queues);
 	}

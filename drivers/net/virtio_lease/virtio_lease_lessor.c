@@ -89,18 +89,37 @@ vlease_lessor_notify_bursts(struct vlease_process *process)
 	bar_lessor_notify(process->lessor, VLEASE_NOTICE_BURSTS, 0);
 }
 
+/* The holder counts them in shared memory, and may write there what it likes. */
+static uint64_t
+doorbells(void *arg, unsigned int queue)
+{
+	const struct vlease_process *process = arg;
+	const void *object = process->objects[queue];
+
+	if (object == NULL)
+		return 0;
+	return queue % 2 == 0 ? ((const struct vlease_rxq *)object)->stats.doorbells :
+				((const struct vlease_txq *)object)->stats.doorbells;
+}
+
 int
-vlease_lessor_create(struct vlease_process *process, enum bar_slice_memattr memattr)
+vlease_lessor_create(struct vlease_process *process, const struct vlease_devargs *devargs)
 {
 	uint16_t nb_queues = 2 * process->adapter->max_pairs;
 	struct bar_lessor_conf conf = {
 		.name = process->adapter->address,
 		.device_fd = vfio_device_fd(process->pci.device),
-		.memattr = memattr,
+		.memattr = devargs->memattr,
 		.nb_slices = nb_queues,
 		.reset = vlease_device_reset_queue,
 		.call = carry_out,
 		.counters = process->adapter->leases,
+		.policy = devargs->nb_rules > 0 ? devargs->policy : NULL,
+		.nb_rules = devargs->nb_rules,
+		.fence_ms = devargs->fence_ms,
+		.socket_path = devargs->socket[0] != '\0' ? devargs->socket : NULL,
+		.socket_mode = devargs->socket_mode,
+		.doorbells = doorbells,
 		.arg = process,
 	};
 	struct bar_lessor_slice *slices;

@@ -137,7 +137,7 @@ process_init(struct vlease_process *process, struct rte_eth_dev *dev,
 				dev->device->numa_node);
 	if (ret != 0)
 		goto no_cvq;
-	ret = vlease_lessor_create(process, devargs->memattr);
+	ret = vlease_lessor_create(process, devargs);
 	if (ret == 0)
 		return 0;
 
@@ -221,7 +221,7 @@ queues_are_set_up(const struct rte_eth_dev *dev)
 }
 
 static int
-secondary_init(struct rte_eth_dev *dev, void *arg __rte_unused)
+secondary_init(struct rte_eth_dev *dev, void *arg)
 {
 	struct vlease_adapter *adapter = dev->data->dev_private;
 	struct vlease_process *process;
@@ -237,7 +237,7 @@ secondary_init(struct rte_eth_dev *dev, void *arg __rte_unused)
 	if (process == NULL)
 		return -ENOMEM;
 	process->adapter = adapter;
-	ret = vlease_lessee_create(process);
+	ret = vlease_lessee_create(process, arg);
 	if (ret != 0) {
 		free(process);
 		return ret;
@@ -394,4 +394,5 @@ RTE_PMD_REGISTER_KMOD_DEP(net_virtio_lease, "* dmabuf-vfio-pci");
 RTE_PMD_REGISTER_PARAM_STRING(net_virtio_lease,
 	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> " VLEASE_ARG_PACKED "=<0|1> "
 	VLEASE_ARG_IN_ORDER "=<0|1> " VLEASE_ARG_MRG_RXBUF "=<0|1> " VLEASE_ARG_EVENT_IDX "=<0|1> "
-	VLEASE_ARG_INDIRECT "=<0|1>");
+	VLEASE_ARG_INDIRECT "=<0|1> " VLEASE_ARG_POLICY "=<rules> " VLEASE_ARG_FENCE "=<ms> "
+	VLEASE_ARG_SOCKET "=<path> " VLEASE_ARG_SOCKET_MODE "=<octal>");
