@@ -63,7 +63,7 @@ MUTATIONS = [
     config("config-changes", "pci.c", "reads < MAX_CONFIG_READS", "true"),
     config("queue-too-large", "pci.c", "size <= VLEASE_MAX_QUEUE_SIZE", "true"),
     config("doorbell-beyond-bar", "pci.c",
-           "within + sizeof(uint16_t) > pci->notify_length"),
+           "within + pci->doorbell_size > pci->notify_length"),
     channel("message-length", "lease_channel.c", "(size_t)length != sizeof(*message)"),
     channel("message-version", "lease_channel.c", "message->version != LEASE_PROTOCOL_VERSION"),
     channel("message-descriptors", "lease_channel.c", "nb_fds > 1 ||", "false ||"),
