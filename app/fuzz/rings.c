@@ -39,6 +39,7 @@ static const struct option {
 	{ .rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO },
 	{ .rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP },
 	{ .features = VIRTIO_F_INDIRECT_DESC },
+	{ .features = VIRTIO_NET_F_HASH_REPORT },
 };
 
 struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];

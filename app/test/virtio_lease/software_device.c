@@ -297,13 +297,18 @@ places_of(const struct software_device *dev, const struct software_buffer *buffe
 	return dev->event == NULL ? 1 : buffer->count;
 }
 
+static size_t
+hdr_size(const struct software_device *dev)
+{
+	return dev->hash_report ? VLEASE_NET_HASH_HDR_SIZE : VLEASE_NET_HDR_SIZE;
+}
+
 /* ---- Receiving ---- */
 
 unsigned int
 software_device_deliver_hidden(struct software_device *dev, const void *frame, size_t len)
 {
-	const size_t hdr_size = dev->hash_report ? sizeof(struct vlease_net_hash_hdr) :
-				VLEASE_NET_HDR_SIZE;
+	const size_t size = hdr_size(dev);
 	struct vlease_net_hash_hdr hdr = {
 		.hdr = dev->header,
 		.hash_value = rte_cpu_to_le_32(dev->hash_value),
@@ -321,7 +326,7 @@ software_device_deliver_hidden(struct software_device *dev, const void *frame, s
 			;
 	if (dev->n_held == 0 && !hold_one(dev))
 		return 0;
-	num = (hdr_size + len + dev->held[0].len - 1) / dev->held[0].len;
+	num = (size + len + dev->held[0].len - 1) / dev->held[0].len;
 	if (num > 1 && software_device_available(dev) < num)
 		return 0;
 	hdr.hdr.num_buffers = rte_cpu_to_le_16(num);
@@ -332,8 +337,8 @@ software_device_deliver_hidden(struct software_device *dev, const void *frame, s
 		to = buffer.at;
 		n = 0;
 		if (i == 0) {
-			memcpy(to, &hdr, hdr_size);
-			n = hdr_size;
+			memcpy(to, &hdr, size);
+			n = size;
 		}
 		room = buffer.len - n;
 		room = RTE_MIN(room, len);
@@ -439,6 +444,7 @@ gather(const struct software_device *dev, uint16_t at, uint8_t *hdr, uint8_t *fr
 {
 	struct element element, table = element_at(dev, at);
 	const bool indirect = is_table(table);
+	const size_t hdr_bytes = hdr_size(dev);
 	unsigned int links = 0;
 	size_t got = 0, i;
 
@@ -450,32 +456,33 @@ gather(const struct software_device *dev, uint16_t at, uint8_t *hdr, uint8_t *fr
 		element = indirect ? element_in(dev, table, at) : element_at(dev, at);
 		if (element.len == 0 || (element.flags & ~VLEASE_DESC_NEXT))
 			return -2;
-		for (i = 0; i < element.len && got < VLEASE_NET_HDR_SIZE; i++)
+		for (i = 0; i < element.len && got < hdr_bytes; i++)
 			hdr[got++] = element.at[i];
 		if (i < element.len) {
-			size_t done = got - VLEASE_NET_HDR_SIZE, left = element.len - i;
+			size_t done = got - hdr_bytes, left = element.len - i;
 
 			if (done < room)
 				memcpy(frame + done, element.at + i, RTE_MIN(left, room - done));
 			got += left;
 		}
 		if (!(element.flags & VLEASE_DESC_NEXT))
-			return got < VLEASE_NET_HDR_SIZE ? -2 : (long)(got - VLEASE_NET_HDR_SIZE);
+			return got < hdr_bytes ? -2 : (long)(got - hdr_bytes);
 	}
 }
 
 long
 software_device_take(struct software_device *dev, void *frame, size_t room)
 {
+	const struct vlease_net_hash_hdr want = { .hdr = dev->header };
+	uint8_t hdr[VLEASE_NET_HASH_HDR_SIZE];
 	uint16_t index = dev->avail_cons;
-	uint8_t hdr[VLEASE_NET_HDR_SIZE];
 	int id = software_device_pop(dev);
 	long len;
 
 	if (id < 0)
 		return -1;
 	len = gather(dev, dev->event == NULL ? id : index, hdr, frame, room);
-	if (len < 0 || memcmp(hdr, &dev->header, sizeof(hdr)) != 0 ||
+	if (len < 0 || memcmp(hdr, &want, hdr_size(dev)) != 0 ||
 	    dev->n_held == SOFTWARE_DEVICE_HOLDS)
 		return -2;
 	dev->held[dev->n_held++] = dev->popped;

@@ -56,7 +56,8 @@ struct software_device {
 	ptrdiff_t offset;
 	/** Of every frame, but for num_buffers: how it is delivered, or how it must be sent. */
 	struct vlease_net_hdr header;
-	bool hash_report;	/**< Rx: VIRTIO_NET_F_HASH_REPORT, so this follows the header */
+	/** VIRTIO_NET_F_HASH_REPORT: what is below follows the header; in sent frames it is 0. */
+	bool hash_report;
 	uint32_t hash_value;
 	uint16_t hash_type;
 	struct software_buffer popped;	/**< the buffer taken last */

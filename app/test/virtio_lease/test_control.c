@@ -530,6 +530,11 @@ features_follow_offloads(void **state)
 			 RTE_BIT64(50), 0);
 	assert_int_equal(vlease_features_usable(VIRTIO_NET_F_MQ | VIRTIO_NET_F_MTU),
 			 VIRTIO_NET_F_MTU);
+	assert_int_equal(vlease_features_choose(UINT64_MAX, 0, 0) & VIRTIO_NET_F_HASH_REPORT, 0);
+	assert_true(vlease_features_choose(UINT64_MAX, RTE_ETH_RX_OFFLOAD_RSS_HASH, 0) &
+		    VIRTIO_NET_F_HASH_REPORT);
+	assert_true(vlease_rx_capabilities(UINT64_MAX) & RTE_ETH_RX_OFFLOAD_RSS_HASH);
+	assert_false(vlease_rx_capabilities(~VIRTIO_NET_F_RSS) & RTE_ETH_RX_OFFLOAD_RSS_HASH);
 	assert_true(vlease_rx_capabilities(VIRTIO_NET_F_CTRL_VLAN) &
 		    RTE_ETH_RX_OFFLOAD_VLAN_FILTER);
 	assert_false(vlease_rx_capabilities(~VIRTIO_NET_F_CTRL_VLAN) &
@@ -687,6 +692,7 @@ bursts_have_names(void **state)
 	expect_bursts(0, "Split", "Split");
 	expect_bursts(all, "Packed, in order, mergeable", "Packed, in order");
 	expect_bursts(VIRTIO_NET_F_GUEST_CSUM, "Split, offloads", "Split");
+	expect_bursts(VIRTIO_NET_F_HASH_REPORT, "Split, offloads", "Split, offloads");
 	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	data.dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	expect_bursts(all, "Packed, in order, mergeable, offloads", "Packed, in order, offloads");

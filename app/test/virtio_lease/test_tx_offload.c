@@ -22,7 +22,7 @@
 #define TAG sizeof(struct rte_vlan_hdr)
 #define TCI 0x6123
 
-/** Of all queues here: with VIRTIO_F_INDIRECT_DESC, or without. */
+/** Of all queues here: none, VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_HASH_REPORT. */
 static uint64_t features;
 
 /** How a frame lies in memory. */
@@ -43,7 +43,7 @@ shaped(const struct pool *pool, enum shape shape, size_t len, uint32_t seed)
 	struct rte_mbuf *m = chained ? frame_chain(pool, 3, len, seed) :
 			     frame_mbuf(pool, RTE_PKTMBUF_HEADROOM, len, seed);
 	const uint16_t room = shape == NO_ROOM || shape == NO_ROOM_CHAINED ? 0 :
-			      shape == TIGHT ? VLEASE_NET_HDR_SIZE + 1 : m->data_off;
+			      shape == TIGHT ? vlease_hdr_size(features) + 1 : m->data_off;
 
 	memmove(RTE_PTR_ADD(m->buf_addr, room), rte_pktmbuf_mtod(m, void *), m->data_len);
 	m->data_off = room;
@@ -338,7 +338,7 @@ queue_does_what_it_was_configured_for(void **state)
 	assert_ptr_equal(vlease_tx_prepare(RTE_ETH_TX_OFFLOAD_TCP_TSO), vlease_prepare_pkts);
 	for (i = 0; i < RTE_DIM(offloads); i++) {
 		make_tx_with(&tx, 16, features, offloads[i]);
-		tx.burst = vlease_tx_burst(mode->features, VLEASE_TX_OFFLOADS);
+		tx.burst = vlease_tx_burst(tx.config.features, VLEASE_TX_OFFLOADS);
 		m[0] = frame_mbuf(&pool, 0, 100, 0);
 		m[0]->ol_flags |= RTE_MBUF_F_TX_VLAN;
 		m[0]->vlan_tci = TCI;
@@ -513,5 +513,7 @@ main(int argc, char **argv)
 	start_eal(argv[0]);
 	failed = run_in_all_modes(tests);
 	features = VIRTIO_F_INDIRECT_DESC;
+	failed += run_in_all_modes(tests);
+	features = VIRTIO_F_INDIRECT_DESC | VIRTIO_NET_F_HASH_REPORT;
 	return failed + run_in_all_modes(tests);
 }

@@ -3,7 +3,7 @@
 # Copyright(c) 2026 The dpdk-bar-lease authors
 # kernels: 6.12
 # machine: rss
-"""RSS: frames arrive on the queues that key, table and kinds of hash send them to"""
+"""RSS: frames arrive on the queues that key, table and kinds of hash send them to, with the hash"""
 
 import re
 import struct
@@ -99,6 +99,46 @@ expect("IPv6 not hashed", None, uneven, versions=(6,))
 receiver.do("port config all rss udp")
 configure(receiver)
 expect("after a restart", OTHER_KEY, uneven)
+
+
+def hashes(version):
+    """(hash, queue) of each frame that has its hash with it, one of each flow being sent."""
+    said = len(receiver.printed())
+    receiver.do("set verbose 1")
+    spread(version)
+    receiver.do("set verbose 0")
+    return sorted((int(value, 16), int(queue, 16)) for value, queue in re.findall(
+        r"RSS hash=(0x[0-9a-f]+) - RSS queue=(0x[0-9a-f]+)", receiver.printed(said)))
+
+
+def echo():
+    """Bytes that come back to the sender of one frame of each flow, and those that were sent."""
+    frames = [frame(ports=ports, data=bytes(number)) for number, ports in enumerate(FLOWS)]
+    before = sender.process.port_stats(0)
+    receiver.do("set fwd io")
+    receiver.start()
+    sender.start(frames)
+    wait_until(lambda: sender.process.port_stats(0)["RX-packets"] - before["RX-packets"] ==
+               len(frames), 30, "every frame has come back")
+    sender.stop()
+    receiver.stop()
+    receiver.do("set fwd rxonly")
+    return (sender.process.port_stats(0)["RX-bytes"] - before["RX-bytes"],
+            sum(len(each) for each in frames))
+
+
+check(hashes(4) == [], "hashes that nobody has asked for")
+configure(receiver, "port config 0 rx_offload rss_hash on")
+for version in (4, 6):
+    expected = [hash_of(OTHER_KEY, version, ports) for ports in FLOWS]
+    expected = sorted((value, uneven[value % len(uneven)]) for value in expected)
+    found = hashes(version)
+    check(found == expected, f"IPv{version}: hashes {found}, not {expected}")
+report(f"{len(FLOWS)} hashes are right")
+back, sent = echo()
+check(back == sent, f"{back} bytes came back, {sent} were sent")
+receiver.do(f"port config 0 rss-hash-key ipv4-udp {OTHER_KEY.hex()}")
+check(hashes(6) == [], "hashes of what is not hashed")
 
 for process in (sender.process, receiver):
     check(process.quit() == 0, f"{process.name} did not exit cleanly")

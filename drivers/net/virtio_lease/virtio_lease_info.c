@@ -109,10 +109,11 @@ int
 vlease_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
 			 struct rte_eth_burst_mode *mode)
 {
-	const uint64_t offloads = dev->data->dev_conf.txmode.offloads;
+	const uint64_t features = vlease_adapter(dev)->features;
 
-	return describe_burst(vlease_adapter(dev)->features, false,
-			      (offloads & VLEASE_TX_HEADER_OFFLOADS) != 0, mode);
+	return describe_burst(features, false,
+			      vlease_tx_has_offloads(features,
+						     dev->data->dev_conf.txmode.offloads), mode);
 }
 
 /* The common registers, and those of the queues of all pairs of which the port uses one. */

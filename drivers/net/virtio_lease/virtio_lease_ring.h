@@ -98,6 +98,8 @@ struct vlease_net_hash_hdr {
 	rte_le16_t padding;
 };
 
+#define VLEASE_NET_HASH_HDR_SIZE sizeof(struct vlease_net_hash_hdr)
+
 /*
  * Ring memory: descriptors, avail ring, used ring, one header. What the driver writes and what
  * the device writes never share a cache line.

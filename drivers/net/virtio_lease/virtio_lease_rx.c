@@ -107,8 +107,7 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 		.nb_segs = 1,
 		.port = c->port_id,
 	};
-	const uint8_t hdr_size = c->features & VIRTIO_NET_F_HASH_REPORT ?
-				 sizeof(struct vlease_net_hash_hdr) : VLEASE_NET_HDR_SIZE;
+	const uint8_t hdr_size = vlease_hdr_size(c->features);
 	const uint16_t data_off = RTE_PKTMBUF_HEADROOM - hdr_size;
 	uint32_t room;
 

@@ -21,7 +21,7 @@
 /** mbufs taken from the pool at once: the most that a crash in a refill loses. */
 #define RX_REFILL 64
 
-static_assert(RTE_PKTMBUF_HEADROOM >= sizeof(struct vlease_net_hash_hdr),
+static_assert(RTE_PKTMBUF_HEADROOM >= VLEASE_NET_HASH_HDR_SIZE,
 	      "the frame header lies in the headroom");
 static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8,
 	      "rearm data is one 8-byte word");

@@ -71,7 +71,8 @@
 	 VIRTIO_F_NOTIFICATION_DATA)
 #define VLEASE_RX_OFFLOADS \
 	(RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP | \
-	 RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO)
+	 RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | \
+	 RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_RSS_HASH)
 #define VLEASE_TX_OFFLOADS \
 	(VLEASE_TX_HEADER_OFFLOADS | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | \
 	 RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
@@ -126,6 +127,14 @@ static inline bool
 vlease_is_in_order(const struct vlease_queue_config *config)
 {
 	return (config->features & VIRTIO_F_IN_ORDER) != 0;
+}
+
+/** Bytes in front of every frame, in both directions. */
+static inline uint8_t
+vlease_hdr_size(uint64_t features)
+{
+	return features & VIRTIO_NET_F_HASH_REPORT ? VLEASE_NET_HASH_HDR_SIZE :
+	       VLEASE_NET_HDR_SIZE;
 }
 
 static inline bool
@@ -219,14 +228,13 @@ struct vlease_tx_stats {
 
 /**
  * Where a frame's header is if it cannot stand in front of the data, and behind it, if the device
- * gets a tag too, the Ethernet header up to the tag.
+ * gets a tag too, the Ethernet header up to the tag. A shorter header leaves the first bytes out.
  */
 struct vlease_tx_header {
-	struct vlease_net_hdr net;
+	struct vlease_net_hash_hdr net;
 	struct rte_ether_addr addresses[2];
 	rte_be16_t tag_type;
 	rte_be16_t tag;
-	uint32_t unused;
 };
 
 /** Transmit queue. */
@@ -269,6 +277,7 @@ struct vlease_txq {
 	struct vlease_desc *tables;
 	rte_iova_t tables_iova;
 	uint16_t table_entries;	/**< those of one; 0 without VIRTIO_F_INDIRECT_DESC */
+	uint8_t hdr_size;	/**< in front of every frame */
 
 	/**
 	 * Changed by every burst. Free ids stand in free_ids[] from free_head to free_tail.
@@ -443,6 +452,7 @@ unsigned int vlease_packed_complete(struct vlease_txq *q, unsigned int most);
  * vlease_xmit_*pkts: multi-segment; takes and drops frames that no chain can hold.
  * vlease_xmit_*offload_pkts: for queues with VLEASE_TX_HEADER_OFFLOADS; takes and drops as well
  * what asks for something else, or for something that the frame is too short for.
+ * vlease_xmit_*hash_pkts: the same with VIRTIO_NET_F_HASH_REPORT, with or without such offloads.
  *
  * vlease_recv_*offload_pkts: for queues whose frames have more to them than their length.
  *
@@ -493,6 +503,14 @@ uint16_t vlease_xmit_packed_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pk
 uint16_t vlease_xmit_packed_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
 						  uint16_t nb_pkts);
 
+uint16_t vlease_xmit_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_xmit_in_order_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+				      uint16_t nb_pkts);
+uint16_t vlease_xmit_packed_in_order_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts,
+					       uint16_t nb_pkts);
+
 /** The burst function for queues of which the configuration has these features and offloads. */
 vlease_burst_t vlease_rx_burst(uint64_t features, uint64_t offloads);
 vlease_burst_t vlease_tx_burst(uint64_t features, uint64_t offloads);
@@ -508,6 +526,14 @@ vlease_burst_t vlease_tx_burst(uint64_t features, uint64_t offloads);
  *   ENOTSUP: an offload that the queue does not have, or headers in more than one segment.
  */
 uint16_t vlease_prepare_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+
+/** Whether the port has burst functions that look at what the mbufs ask for. */
+static inline bool
+vlease_tx_has_offloads(uint64_t features, uint64_t offloads)
+{
+	return (features & VIRTIO_NET_F_HASH_REPORT) != 0 ||
+	       (offloads & VLEASE_TX_HEADER_OFFLOADS) != 0;
+}
 
 /** What prepares for queues with these offloads; NULL: nothing to prepare. */
 vlease_burst_t vlease_tx_prepare(uint64_t offloads);

@@ -154,23 +154,35 @@ vlease_split_complete(struct vlease_txq *q, unsigned int most)
 uint16_t
 vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, false);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, false, VLEASE_NET_HDR_SIZE);
 }
 
 uint16_t
 vlease_xmit_in_order_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, false);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, false, VLEASE_NET_HDR_SIZE);
 }
 
 uint16_t
 vlease_xmit_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, true);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, true, VLEASE_NET_HDR_SIZE);
 }
 
 uint16_t
 vlease_xmit_in_order_offload_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
-	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, true);
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, true, VLEASE_NET_HDR_SIZE);
+}
+
+uint16_t
+vlease_xmit_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, true, VLEASE_NET_HASH_HDR_SIZE);
+}
+
+uint16_t
+vlease_xmit_in_order_hash_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
+{
+	return tx_burst(tx_queue, tx_pkts, nb_pkts, true, true, VLEASE_NET_HASH_HDR_SIZE);
 }

@@ -93,6 +93,7 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 		q->tables_iova = c->ring_iova + offset;
 		q->table_entries = VLEASE_TX_TABLE;
 	}
+	q->hdr_size = vlease_hdr_size(c->features);
 	q->refused = tx_refused(c->offloads);
 	q->packed = vlease_is_packed(c);
 	q->in_order = vlease_is_in_order(c);
@@ -262,7 +263,7 @@ vlease_prepare_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 vlease_burst_t
 vlease_tx_burst(uint64_t features, uint64_t offloads)
 {
-	static const vlease_burst_t bursts[2][2][2] = {
+	static const vlease_burst_t bursts[3][2][2] = {
 		{
 			{ vlease_xmit_pkts, vlease_xmit_in_order_pkts },
 			{ vlease_xmit_packed_pkts, vlease_xmit_packed_in_order_pkts },
@@ -274,9 +275,15 @@ vlease_tx_burst(uint64_t features, uint64_t offloads)
 				vlease_xmit_packed_in_order_offload_pkts,
 			},
 		},
+		{
+			{ vlease_xmit_hash_pkts, vlease_xmit_in_order_hash_pkts },
+			{ vlease_xmit_packed_hash_pkts, vlease_xmit_packed_in_order_hash_pkts },
+		},
 	};
+	const unsigned int kind = features & VIRTIO_NET_F_HASH_REPORT ? 2 :
+				  (offloads & VLEASE_TX_HEADER_OFFLOADS) != 0;
 
-	return bursts[(offloads & VLEASE_TX_HEADER_OFFLOADS) != 0]
+	return bursts[kind]
 		     [(features & VIRTIO_F_RING_PACKED) != 0]
 		     [(features & VIRTIO_F_IN_ORDER) != 0];
 }

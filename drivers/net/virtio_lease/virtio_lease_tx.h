@@ -7,8 +7,8 @@
 /**
  * @file
  * Transmitting, whatever the layout of the ring. Each layout's source defines the few functions
- * declared first, and makes burst functions of tx_burst(). All of it is folded into them: in_order
- * and offloads are constants wherever frames pass.
+ * declared first, and makes burst functions of tx_burst(). All of it is folded into them: in_order,
+ * offloads and hdr_size are constants wherever frames pass.
  */
 
 #include <assert.h>
@@ -335,7 +335,12 @@ static __rte_noinline struct tx_burst
 tx_describe_pieces(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf *m,
 		   struct tx_header header, const bool in_order)
 {
-	struct tx_chain chain = { .m = m, .header = header, .room = tx_has_room(m, header) };
+	struct tx_chain chain = {
+		.m = m,
+		.header = header,
+		.hdr_size = q->hdr_size,
+		.room = tx_has_room(m, header, q->hdr_size),
+	};
 	bool table;
 
 	chain.need = header.bad ? 0 : tx_chain_length(q, m, chain.room);
@@ -350,7 +355,7 @@ tx_describe_pieces(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf 
 		return burst;
 	}
 	if (chain.room)
-		tx_put_header(m, header);
+		tx_put_header(m, header, chain.hdr_size);
 	return table ? tx_describe_table(q, burst, &chain, in_order) :
 	       tx_describe_chain(q, burst, &chain, in_order);
 }
@@ -370,7 +375,7 @@ tx_ring_doorbell(struct vlease_txq *q, volatile uint16_t *doorbell, uint16_t old
 /** Send frames through a doorbell that this process holds. */
 static __rte_always_inline uint16_t
 tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **tx_pkts,
-	  uint16_t nb_pkts, const bool in_order, const bool offloads)
+	  uint16_t nb_pkts, const bool in_order, const bool offloads, const size_t hdr_size)
 {
 	struct tx_header header = { 0 };
 	struct tx_burst burst;
@@ -397,7 +402,7 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 		if (offloads)
 			header = tx_header(q, m);
 		len = m->pkt_len + header.tag;
-		if (likely(tx_is_one_piece(m, header))) {
+		if (likely(tx_is_one_piece(m, header, hdr_size))) {
 			if (unlikely(nfree == 0) &&
 			    (nfree = tx_scarce(q, burst.head, in_order)) == 0)
 				break;
@@ -407,8 +412,9 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 				else
 					word |= VLEASE_SLOT_FOREIGN;
 			}
-			tx_put_header(m, header);
-			burst = tx_describe(q, burst, tx_frame_piece(m), 0, word, in_order);
+			tx_put_header(m, header, hdr_size);
+			burst = tx_describe(q, burst, tx_frame_piece(m, hdr_size), 0, word,
+					    in_order);
 			nfree--;
 			bytes += len;
 		} else {
@@ -435,14 +441,14 @@ tx_frames(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **t
 
 static __rte_always_inline uint16_t
 tx_burst(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts, const bool in_order,
-	 const bool offloads)
+	 const bool offloads, const size_t hdr_size)
 {
 	struct vlease_txq *q = tx_queue;
 	volatile uint16_t *doorbell = vlease_burst_begin(q->doorbell_slot);
 	uint16_t n = 0;
 
 	if (likely(doorbell != NULL))
-		n = tx_frames(q, doorbell, tx_pkts, nb_pkts, in_order, offloads);
+		n = tx_frames(q, doorbell, tx_pkts, nb_pkts, in_order, offloads, hdr_size);
 	else
 		vlease_request_doorbell(q->doorbell_slot);
 	vlease_burst_end(q->doorbell_slot);

@@ -31,6 +31,7 @@ struct tx_header {
 struct tx_chain {
 	struct rte_mbuf *m;
 	struct tx_header header;
+	uint16_t hdr_size;
 	uint16_t need;		/* pieces: segments, and the header if it has one of its own */
 	bool room;		/* the header stands in front of the data */
 };
@@ -87,15 +88,15 @@ tx_header(const struct vlease_txq *q, const struct rte_mbuf *m)
  * to the buffer, and there is room.
  */
 static inline int
-tx_has_room(const struct rte_mbuf *m, struct tx_header header)
+tx_has_room(const struct rte_mbuf *m, struct tx_header header, size_t hdr_size)
 {
-	return m->data_off >= VLEASE_NET_HDR_SIZE + header.tag && rte_mbuf_refcnt_read(m) == 1 &&
+	return m->data_off >= hdr_size + header.tag && rte_mbuf_refcnt_read(m) == 1 &&
 	       RTE_MBUF_DIRECT(m);
 }
 
 /** The same of a frame that is one segment: then one descriptor does for header and data. */
 static inline int
-tx_is_one_piece(const struct rte_mbuf *m, struct tx_header header)
+tx_is_one_piece(const struct rte_mbuf *m, struct tx_header header, const size_t hdr_size)
 {
 	uint32_t refcnt_nb_segs;
 
@@ -103,35 +104,39 @@ tx_is_one_piece(const struct rte_mbuf *m, struct tx_header header)
 		      "one load has both");
 	memcpy(&refcnt_nb_segs, RTE_PTR_ADD(m, offsetof(struct rte_mbuf, refcnt)),
 	       sizeof(refcnt_nb_segs));
-	return m->data_off >= VLEASE_NET_HDR_SIZE + header.tag && refcnt_nb_segs == 0x00010001 &&
+	return m->data_off >= hdr_size + header.tag && refcnt_nb_segs == 0x00010001 &&
 	       RTE_MBUF_DIRECT(m) && !header.bad;
 }
 
 static inline void
-tx_store_header(void *at, struct tx_header header)
+tx_store_header(void *at, struct tx_header header, const size_t hdr_size)
 {
 	uint64_t low = rte_cpu_to_le_64(header.low);
 	uint32_t high = rte_cpu_to_le_32(header.high);
 
 	memcpy(at, &low, sizeof(low));
 	memcpy(RTE_PTR_ADD(at, sizeof(low)), &high, sizeof(high));
+	/* The hash, which is for received frames. */
+	if (hdr_size > VLEASE_NET_HDR_SIZE)
+		memset(RTE_PTR_ADD(at, VLEASE_NET_HDR_SIZE), 0,
+		       VLEASE_NET_HASH_HDR_SIZE - VLEASE_NET_HDR_SIZE);
 }
 
 /** Put the header in front of the data, and the tag into the frame. */
 static inline void
-tx_put_header(struct rte_mbuf *m, struct tx_header header)
+tx_put_header(struct rte_mbuf *m, struct tx_header header, const size_t hdr_size)
 {
 	if (unlikely(header.tag != 0))
 		rte_vlan_insert(&m);
-	tx_store_header(RTE_PTR_ADD(m->buf_addr, m->data_off - VLEASE_NET_HDR_SIZE), header);
+	tx_store_header(RTE_PTR_ADD(m->buf_addr, m->data_off - hdr_size), header, hdr_size);
 }
 
 /** A frame of one piece, its header in front of its data. */
 static inline struct tx_piece
-tx_frame_piece(const struct rte_mbuf *m)
+tx_frame_piece(const struct rte_mbuf *m, const size_t hdr_size)
 {
 	return (struct tx_piece){
-		rte_mbuf_data_iova(m) - VLEASE_NET_HDR_SIZE, m->data_len + VLEASE_NET_HDR_SIZE,
+		rte_mbuf_data_iova(m) - hdr_size, m->data_len + hdr_size,
 	};
 }
 
@@ -139,22 +144,22 @@ tx_frame_piece(const struct rte_mbuf *m)
 static inline struct tx_piece
 tx_header_piece(struct vlease_txq *q, const struct tx_chain *chain, uint16_t id)
 {
+	const uint16_t hdr_size = chain->hdr_size, unused = sizeof(q->headers->net) - hdr_size;
 	const struct rte_mbuf *m = chain->m;
 	struct vlease_tx_header *own;
 
 	if ((chain->header.low | chain->header.tag) == 0)
-		return (struct tx_piece){ q->header_iova, VLEASE_NET_HDR_SIZE };
+		return (struct tx_piece){ q->header_iova, hdr_size };
 	own = &q->headers[id];
-	tx_store_header(&own->net, chain->header);
+	tx_store_header(RTE_PTR_ADD(own, unused), chain->header, hdr_size);
 	if (chain->header.tag != 0) {
 		memcpy(own->addresses, rte_pktmbuf_mtod(m, void *), sizeof(own->addresses));
 		own->tag_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
 		own->tag = rte_cpu_to_be_16(m->vlan_tci);
 	}
 	return (struct tx_piece){
-		q->headers_iova + id * sizeof(*own),
-		chain->header.tag != 0 ? offsetof(struct vlease_tx_header, unused) :
-		VLEASE_NET_HDR_SIZE,
+		q->headers_iova + id * sizeof(*own) + unused,
+		chain->header.tag != 0 ? sizeof(*own) - unused : hdr_size,
 	};
 }
 
@@ -163,7 +168,7 @@ static inline struct tx_piece
 tx_segment_piece(const struct tx_chain *chain, const struct rte_mbuf *seg)
 {
 	struct tx_piece piece = { rte_mbuf_data_iova(seg), seg->data_len };
-	int behind = chain->room ? -(int)VLEASE_NET_HDR_SIZE :
+	int behind = chain->room ? -(int)chain->hdr_size :
 		     chain->header.tag != 0 ? 2 * RTE_ETHER_ADDR_LEN : 0;
 
 	if (seg == chain->m) {
