@@ -567,6 +567,43 @@ used_buffers_are_counted(void **state)
 	free_pool(&pool);
 }
 
+/** Whether who is about to sleep until a buffer is used finds that none is. */
+static bool
+may_sleep(const struct rx *rx)
+{
+	struct rte_power_monitor_cond cond;
+	uint16_t value;
+
+	assert_int_equal(vlease_get_monitor_addr(rx->q, &cond), 0);
+	assert_int_equal(cond.size, sizeof(value));
+	value = *(volatile uint16_t *)cond.addr;
+	return cond.fn(value, cond.opaque) == 0;
+}
+
+static void
+sleep_ends_with_a_used_buffer(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 0, 512);
+	struct rte_power_monitor_cond cond;
+	struct rx rx;
+	int i;
+
+	make_rx(&rx, 64, &pool, false);
+	assert_int_equal(vlease_get_monitor_addr(rx.q, &cond), -EAGAIN);
+	start(&rx);
+	for (i = 0; i < 300; i++) {
+		assert_true(may_sleep(&rx));
+		deliver(&rx, 60, i);
+		assert_false(may_sleep(&rx));
+		expect(&rx, 60, i);
+	}
+	vlease_set_doorbell(SLOT, NULL);
+	assert_int_equal(vlease_get_monitor_addr(rx.q, &cond), -EAGAIN);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
 /** A device may have stopped its source and wait for a doorbell (tried: QEMU after a reset). */
 static void
 first_doorbell_is_rung_in_any_case(void **state)
@@ -727,6 +764,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(event_arithmetic_is_the_specification_s),
 		cmocka_unit_test(interrupts_come_when_asked_for),
 		cmocka_unit_test(used_buffers_are_counted),
+		cmocka_unit_test(sleep_ends_with_a_used_buffer),
 		cmocka_unit_test(first_doorbell_is_rung_in_any_case),
 		cmocka_unit_test(pinned_buffers_are_received_into),
 		cmocka_unit_test(batch_has_one_used_entry),

@@ -197,6 +197,7 @@ const struct eth_dev_ops vlease_primary_ops = {
 	.get_reg = vlease_get_reg,
 	.eth_dev_priv_dump = vlease_priv_dump,
 	.tx_done_cleanup = vlease_tx_done_cleanup,
+	.get_monitor_addr = vlease_get_monitor_addr,
 	.rx_queue_intr_enable = vlease_rx_queue_intr_enable,
 	.rx_queue_intr_disable = vlease_rx_queue_intr_disable,
 	.rx_queue_start = vlease_rx_queue_start,
@@ -229,4 +230,5 @@ const struct eth_dev_ops vlease_secondary_ops = {
 	.tx_burst_mode_get = vlease_tx_burst_mode_get,
 	.eth_dev_priv_dump = vlease_priv_dump,
 	.tx_done_cleanup = vlease_tx_done_cleanup,
+	.get_monitor_addr = vlease_get_monitor_addr,
 };

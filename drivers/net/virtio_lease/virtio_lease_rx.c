@@ -218,6 +218,35 @@ vlease_rx_queue_count(void *rx_queue)
 	return vlease_doorbell(q->doorbell_slot) == NULL ? 0 : rx_waiting(q, q->size);
 }
 
+/* For rte_power_monitor(): 0 lets it sleep. */
+static int
+compare_unused(const uint64_t value, const uint64_t unused[RTE_POWER_MONITOR_OPAQUE_SZ])
+{
+	return (value & unused[1]) == unused[0] ? 0 : -1;
+}
+
+int
+vlease_get_monitor_addr(void *rx_queue, struct rte_power_monitor_cond *cond)
+{
+	struct vlease_rxq *q = rx_queue;
+	const uint16_t next = q->used_cons;
+
+	if (vlease_doorbell(q->doorbell_slot) == NULL || q->broken || vlease_rxq_posted(q) == 0)
+		return -EAGAIN;
+	cond->size = sizeof(uint16_t);
+	cond->fn = compare_unused;
+	if (q->packed) {
+		cond->addr = &q->packed_desc[next & q->mask].flags;
+		cond->opaque[0] = rte_cpu_to_le_16(vlease_packed_avail_flags(next, q->size));
+		cond->opaque[1] = RTE_LE16(VLEASE_PACKED_TURN);
+	} else {
+		cond->addr = (void *)(uintptr_t)&q->used->idx;
+		cond->opaque[0] = rte_cpu_to_le_16(next);
+		cond->opaque[1] = UINT16_MAX;
+	}
+	return 0;
+}
+
 int
 vlease_rx_descriptor_status(void *rx_queue, uint16_t offset)
 {

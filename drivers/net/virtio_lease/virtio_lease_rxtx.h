@@ -55,6 +55,7 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_power_intrinsics.h>
 
 #include "virtio_lease_doorbell.h"
 #include "virtio_lease_ring.h"
@@ -401,6 +402,14 @@ void vlease_rxq_strip_vlan(struct vlease_rxq *q, bool on);
 
 /** eth_rx_queue_count_t: buffers that the device has used; 0 on a broken queue. */
 int vlease_rx_queue_count(void *rx_queue);
+
+/**
+ * eth_get_monitor_addr_t: what to watch to sleep until a buffer is used.
+ *
+ * @return
+ *   0, or -EAGAIN: none can be used now, without the lease or a posted buffer, so poll the queue.
+ */
+int vlease_get_monitor_addr(void *rx_queue, struct rte_power_monitor_cond *cond);
 
 /** eth_rx_descriptor_status_t, of the buffer @p offset behind the next one. */
 int vlease_rx_descriptor_status(void *rx_queue, uint16_t offset);
