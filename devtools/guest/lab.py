@@ -236,6 +236,14 @@ class Host:
         """Trace lines that match an extended regular expression since trace_clear."""
         return int(self.ask(f"trace-count {pattern}")[0])
 
+    def trace_race(self, page, begin, end):
+        """
+        Of traced virtio_pci_notify_write since trace_clear: how many writes to a doorbell arrived
+        before their value was written to the doorbell BEGIN, then before END, and after END.
+        Doorbells are named by their offset.
+        """
+        return map(int, self.ask(f"trace-race {page:#x} {begin:#x} {end:#x}")[0].split())
+
     def trace_clear(self):
         self.ask("trace-clear")
 

@@ -50,6 +50,23 @@ request_trace_count() {
 		grep -caE -- "$1" || true
 }
 
+# Of the trace event virtio_pci_notify_write since the last trace-clear: how many writes to a page
+# arrived before its value was written to BEGIN, between that and END, and after END. Pages are
+# given as the event does, by their offset among all doorbells, such as 0x1000.
+request_trace_race() {
+	local page begin end
+	read -r page begin end <<<"$1"
+	tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log" |
+		awk -v page="$page" -v begin="$begin" -v end="$end" '
+			$1 != "virtio_pci_notify_write" { next }
+			$2 == begin { begun[$4] = 1 }
+			$2 == end { ended[$4] = 1 }
+			$2 == page && $4 in ended { late++; next }
+			$2 == page && $4 in begun { during++; next }
+			$2 == page { before++ }
+			END { print before + 0, during + 0, late + 0 }'
+}
+
 # Doorbells rung so far; see doorbells.c.
 request_doorbells() { od -An -t u8 "$run/doorbells"; }
 
