@@ -73,12 +73,13 @@ def kill_at_full_speed(victim):
     return killed
 
 
-def process(number, *, name=None, memattr=None, processes=PROCESSES, eal=(), app=(), **options):
+def process(number, *, name=None, memattr=None, processes=PROCESSES, share=SHARE, eal=(), app=(),
+            **options):
     """Process 0 is the primary; the others are secondaries."""
     devices = PORTS if memattr is None else [f"{port},memattr={memattr}" for port in PORTS]
     started = Testpmd(name or ("primary" if number == 0 else f"secondary{number}"),
                       devices=devices, plugins=[driver_plugin()], secondary=number > 0,
-                      proc_id=number, num_procs=processes, queues=processes * SHARE,
+                      proc_id=number, num_procs=processes, queues=processes * share,
                       cpu=number % 2, eal=(*MEMPOOL, *eal), app=("--nb-ports=2", *app), **options)
     pace(started.pid)
     return started
@@ -116,10 +117,15 @@ class Leases:
 
     def all(self):
         """{slice name: {"state": ..., "pid": ..., ...}}"""
-        found = {}
-        for port in PORTS:
-            for entry in self._telemetry.ask(f"/bar_lease/slices,{port}").values():
-                found[entry["slice"]] = entry
+        return {entry["slice"]: entry for port in PORTS for entry in self._of_port(port)}
+
+    def _of_port(self, port):
+        """An answer has some of the slices, and the number of the next."""
+        found, first = [], 0
+        while first is not None:
+            answer = self._telemetry.ask(f"/bar_lease/slices,{port},{first}")
+            first = answer.pop("next", None)
+            found += answer.values()
         return found
 
     def held_by(self, pid):

@@ -3,7 +3,7 @@
 #
 # The virtual machine: QEMU's command line for each kind of machine.
 
-machines=(default no-iommu packed rss perf vhost-user)
+machines=(default no-iommu packed rss wide perf vhost-user)
 
 # QEMU of trixie runs on any host by its own dynamic loader.
 qemu() {
@@ -36,14 +36,19 @@ root_port() {
 	echo "-device pcie-root-port,id=rp$1,chassis=$((1 + $1)),slot=$((1 + $1)),addr=0x1$1,x-speed=5"
 }
 
-tap_end() { echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=8,vhost=off"; }
+# tap_end NUMBER [QUEUES]
+tap_end() {
+	echo "-netdev tap,id=net$1,ifname=tap$1,script=no,downscript=no,queues=${2-8},vhost=off"
+}
 
-# wired_port NUMBER OPTIONS: one end of the wire. The monitor knows it as port0 or port1.
+# wired_port NUMBER OPTIONS [QUEUES]: one end of the wire. The monitor knows it as port0 or port1.
 wired_port() {
+	local queues=${3-8}
 	root_port "$1"
-	tap_end "$1"
+	tap_end "$1" "$queues"
 	echo "-device virtio-net-pci,id=port$1,bus=rp$1,netdev=net$1,mac=02:00:00:00:00:0$1,$(
-		)mq=on,vectors=18,page-per-vq=on,disable-legacy=on,aer=on,romfile=$2"
+		)mq=on,vectors=$((2 * queues + 2)),page-per-vq=on,disable-legacy=on,aer=on,$(
+		)romfile=$2"
 }
 
 # vhost_user_end NUMBER: one end of the wire that start_back_end lays.
@@ -103,6 +108,11 @@ machine_args() {
 	rss)
 		wired_port 0 "$platform,rss=on,hash=on"
 		wired_port 1 "$platform,rss=on,hash=on"
+		;;
+	wide)
+		wired_port 0 "$platform,speed=10000,duplex=half" 128
+		wired_port 1 "$platform,speed=10000,duplex=half" 128
+		return
 		;;
 	*)
 		wired_port 0 "$platform"
