@@ -118,7 +118,7 @@ scenarios_for() {
 	local name
 	for name in $(scenario_names test); do
 		is_selected "$name" || continue
-		[[ $(scenario_setting "$name" machine default) == "$2" ]] || continue
+		[[ " $(scenario_setting "$name" machine default) " == *" $2 "* ]] || continue
 		[[ " $(scenario_setting "$name" kernels "${kernels[*]}") " == *" $1 "* ]] || continue
 		echo "$name"
 	done
@@ -187,7 +187,8 @@ run_scenarios() {
 # Runs $todo in one guest; leaves in done_count how many of them have their verdict.
 run_batch() {
 	local name arguments=() line words current='' log='' out boot_began=$SECONDS
-	local patience=300 guest
+	local patience=300 guest where=$of_kernel
+	[[ $machine == default ]] || where+=-$machine
 	for name in "${todo[@]}"; do
 		arguments+=("$name:$(scenario_patience "$name")")
 	done
@@ -201,14 +202,14 @@ run_batch() {
 		case $line in
 		@begin\ *)
 			current=${line#@begin }
-			log=$lab_dir/log/$of_kernel-$current.log
+			log=$lab_dir/log/$where-$current.log
 			patience=$(($(scenario_patience "$current") + 60))
 			boot_began=$SECONDS
 			: >"$log"
 			;;
 		@end\ *)
 			read -ra words <<<"$line"
-			verdict "${words[2]}" "$of_kernel" "$current" "${words[3]}" \
+			verdict "${words[2]}" "$where" "$current" "${words[3]}" \
 				"$(scenario_summary "$current")" "$log"
 			done_count=$((done_count + 1))
 			current='' patience=120
@@ -230,18 +231,18 @@ run_batch() {
 lost_guest() {
 	if [[ -z $current ]]; then
 		current=${todo[done_count]}
-		log=$lab_dir/log/$of_kernel-$current.log
+		log=$lab_dir/log/$where-$current.log
 		: >"$log"
 	fi
 	if [[ -z $retried ]] && grep -qs iotlb_to_section "$run/qemu.stderr"; then
 		retried=yes
-		echo "# $of_kernel $current: QEMU died of its iotlb_to_section fault; trying once more"
+		echo "# $where $current: QEMU died of its iotlb_to_section fault; trying once more"
 		return
 	fi
 	if [[ $current == mutant@* ]] &&
 		grep -m 1 -E 'Kernel panic|BUG:|Oops|general protection' "$run/console.log" >"$log.why"; then
 		sed 's/^/# the broken driver ended the kernel: /' "$log.why" >"$log"
-		verdict ok "$of_kernel" "$current" $((SECONDS - boot_began)) \
+		verdict ok "$where" "$current" $((SECONDS - boot_began)) \
 			"$(scenario_summary "$current")" "$log"
 		done_count=$((done_count + 1))
 		return
@@ -251,7 +252,7 @@ lost_guest() {
 		tail -n 60 "$run/console.log"
 		tail -n 20 "$run/qemu.stderr"
 	} >>"$log" 2>&1
-	verdict failed "$of_kernel" "$current" $((SECONDS - boot_began)) \
+	verdict failed "$where" "$current" $((SECONDS - boot_began)) \
 		"$(scenario_summary "$current")" "$log"
 	done_count=$((done_count + 1))
 }

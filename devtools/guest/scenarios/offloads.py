@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
 # kernels: 6.12
-"""Checksums, TSO, VLAN tags and large frames: what arrives is what the commands asked for"""
+# machine: default packed
+"""Checksums, TSO, VLAN tags, large and jumbo frames: what arrives is what the commands asked for"""
 
 from frames import frame, parse
-from lab import check, report
+from lab import check, report, wait_until
 from line import Line, configure
 
 KINDS = [(protocol, version) for protocol in ("udp", "tcp") for version in (4, 6)]
 WRONG = 0x1234
 LARGE, SEGMENT = bytes(range(250)) * 20, 1000
+MTU, JUMBO = 9000, bytes(range(250)) * 32
 
 line = Line()
 sender, receiver = line.sender, line.receiver
@@ -88,6 +90,21 @@ def tags_are_stripped():
     check([parse(each.frame).vlan for each in line.exchange(frame(vlan=100))] == [100], "stripped")
 
 
+def jumbo_frames_are_scattered():
+    refused = "frames of 9018 bytes (MTU 9000), buffers of"
+    receiver.cmd(f"port config mtu 0 {MTU}")
+    wait_until(lambda: refused in receiver.output, 5, "a buffer has no room for a jumbo frame")
+    configure(sender.process, *(f"port config 0 tx_offload {offload} on"
+                                for offload in ("multi_segs", "mbuf_fast_free")))
+    configure(receiver, "port config 0 rx_offload scatter on", f"port config mtu 0 {MTU}")
+    check(f"MTU: {MTU}" in receiver.cmd("show port info 0"), "the MTU is another")
+    found = line.exchange(frame(data=JUMBO), frame(data=b"small"))
+    check([parse(each.frame).data for each in found] == [JUMBO, b"small"], "the data has changed")
+    check(found[0].segments > 1 == found[1].segments,
+          f"in {[each.segments for each in found]} buffers")
+    report(f"{len(found[0].frame)} bytes arrive as they were sent, in {found[0].segments} buffers")
+
+
 checksums_are_filled_in()
 configure(sender.process, f"tso set {SEGMENT} 0")
 for version in (4, 6):
@@ -99,4 +116,6 @@ for version in (4, 6):
 configure(sender.process, "tso set 0 0")
 tags_are_inserted()
 tags_are_stripped()
+configure(receiver, "port config 0 rx_offload tcp_lro off")
+jumbo_frames_are_scattered()
 line.quit()
