@@ -4,11 +4,12 @@
 # kernels: 6.12
 """dpdk-proc-info and testpmd read what queues in use by others do, and take no lease for it"""
 
+import glob
 import re
 import subprocess
 import time
 
-from lab import PORTS, check, report, wait_until
+from lab import PORTS, Telemetry, check, report, wait_until
 from lease import Leases, bind_ports, eal_arguments, process, queues_of, wait_for_leases
 
 SIZE = 256  # descriptors of a queue
@@ -67,8 +68,23 @@ before = received()
 text = proc_info("--xstats", "--version")
 between("rx_good_packets", re.findall(r"rx_good_packets: (\d+)", text), before, received())
 for queue in queues_of(1):
-    rung = re.findall(rf"rx_q{queue}_doorbells: (\d+)", text)
-    check(len(rung) == len(PORTS) and all(map(int, rung)), f"queue {queue}: doorbells {rung}")
+    for way in ("rx", "tx"):
+        for name, least in (("doorbells", 1), ("suppressed", 0), ("lease_waits", 1),
+                            ("lease_refused", 0), ("lease_lost", 0)):
+            found = re.findall(rf"{way}_q{queue}_{name}: (\d+)", text)
+            check(len(found) == len(PORTS) and all(int(value) >= least for value in found),
+                  f"{way} queue {queue}: {name} {found}")
+
+# A secondary is not told of the leases, which the primary's telemetry has, nor of registers.
+text = proc_info("--show-port-private")
+check(text.count("features:") == len(PORTS) and "RING_RESET" in text, f"private: {text}")
+check(text.count("rxq2: 256 descriptors, started\n") == len(PORTS), f"private: {text}")
+refused = subprocess.run(["dpdk-proc-info", *eal_arguments(), "--", "--dump-regs=/tmp/registers"],
+                         capture_output=True, text=True, timeout=60, check=False)
+check(refused.stdout.count("Error getting device reg info: -95") == len(PORTS) and
+      not glob.glob("/tmp/registers*"), f"registers: {refused.stdout}")
+text = Telemetry("lab").ask("/ethdev/dump_priv,0")
+check(f"rxq2: 256 descriptors, started, leased, process {secondary.pid}\n" in text, text)
 
 all_move(0, "packets on each queue of the primary")
 all_move(1, "packets on each queue of the secondary")
