@@ -32,8 +32,10 @@ _run_in_all_modes(const struct CMUnitTest *tests, size_t n)
 	return failed;
 }
 
-struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 static unsigned int requests;
+
+#ifndef OWN_DOORBELLS
+struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 
 void
 vlease_request_doorbell(uint32_t slot)
@@ -41,6 +43,7 @@ vlease_request_doorbell(uint32_t slot)
 	assert_int_equal(slot, SLOT);
 	requests++;
 }
+#endif
 
 unsigned int
 doorbell_requests(void)
