@@ -21,6 +21,9 @@ static struct command {
 } commands[16];
 static unsigned int nb_commands;
 
+/* More slices than one answer has room for. */
+#define MANY 100
+
 static char said[256][RTE_TEL_MAX_STRING_LEN];
 static unsigned int nb_said;
 
@@ -290,6 +293,36 @@ long_lists_come_in_pages(void **state)
 }
 
 static void
+many_slices_come_in_pages(void **state)
+{
+	static struct bar_lessor_slice slices[MANY];
+	struct bar_lessor_conf conf = lessor_conf();
+	struct bar_lessor *second;
+	unsigned int i, seen = 0;
+	char params[64] = "many";
+
+	for (i = 0; i < MANY; i++)
+		snprintf(slices[i].name, sizeof(slices[i].name), "queue%u", i);
+	conf.name = "many";
+	conf.slices = slices;
+	conf.nb_slices = MANY;
+	conf.counters = NULL;
+	assert_int_equal(bar_lessor_create(&conf, &second), 0);
+	for (;;) {
+		assert_int_equal(ask("/bar_lease/slices", params), 0);
+		for (i = 0; i < nb_said; i++)
+			seen += strncmp(said[i], "queue", 5) == 0;
+		if (strncmp(said[nb_said - 1], "next ", 5) != 0)
+			break;
+		assert_true(nb_said < 256);
+		snprintf(params, sizeof(params), "many,%s", said[nb_said - 1] + 5);
+	}
+	assert_int_equal(seen, MANY);
+	assert_string_not_equal(params, "many");
+	bar_lessor_destroy(second);
+}
+
+static void
 what_is_wrong_is_said(void **state)
 {
 	static const char *const wrong[][3] = {
@@ -351,6 +384,7 @@ main(void)
 		TEST(policy_is_shown_and_set),
 		TEST(peers_and_events_are_listed),
 		TEST(long_lists_come_in_pages),
+		TEST(many_slices_come_in_pages),
 		TEST(what_is_wrong_is_said),
 		TEST(unknown_lessor_is_an_error),
 	};
