@@ -336,6 +336,7 @@ def queue_packets(xstats):
 class Program:
     """A program under our control, on a terminal of its own."""
 
+    PROMPT = None  # of one that takes commands
     started = []
 
     def __init__(self, name, argv, env=()):
@@ -413,6 +414,18 @@ class Program:
                 self._grew.wait(left)
             return self._output[start:at]
 
+    def cmd(self, text, timeout=60):
+        """Send a command, wait for the next prompt, return what was printed in between."""
+        start = len(self._output)
+        os.write(self._terminal, text.encode() + b"\n")
+        answer = self.expect(self.PROMPT, timeout, start)
+        return answer.partition("\n")[2]
+
+    def quit(self, timeout=60):
+        """End it in an orderly way; return the exit status."""
+        os.write(self._terminal, b"quit\n")
+        return self.wait(timeout)
+
     @property
     def alive(self):
         return self._process.poll() is None
@@ -470,13 +483,6 @@ class Testpmd(Program):
         if wait:
             self.expect(self.PROMPT, wait)
 
-    def cmd(self, text, timeout=60):
-        """Send a command, wait for the next prompt, return what was printed in between."""
-        start = len(self._output)
-        os.write(self._terminal, text.encode() + b"\n")
-        answer = self.expect(self.PROMPT, timeout, start)
-        return answer.partition("\n")[2]
-
     def do(self, text, timeout=60):
         """Send a command that must not make it complain."""
         logged = len(self._log)
@@ -515,11 +521,6 @@ class Testpmd(Program):
         """What this process itself forwarded: {port: {"RX-packets": n, ...}}."""
         parts = re.split(r"Forward statistics for port (\d+)", self.cmd("show fwd stats all"))
         return {int(port): _counters(text) for port, text in zip(parts[1::2], parts[2::2])}
-
-    def quit(self, timeout=60):
-        """End it in an orderly way; return the exit status."""
-        os.write(self._terminal, b"quit\n")
-        return self.wait(timeout)
 
 
 def _counters(text):
