@@ -45,6 +45,8 @@ int
 __wrap_rte_telemetry_register_cmd(const char *cmd, telemetry_cb fn, const char *help)
 {
 	assert(strlen(help) < 128);
+	if (strlen(help) >= RTE_TEL_MAX_STRING_LEN)
+		return -EINVAL; /* as telemetry does */
 	commands[nb_commands].name = cmd;
 	commands[nb_commands++].handler = fn;
 	return 0;
