@@ -3,13 +3,47 @@
 # Copyright(c) 2026 The dpdk-bar-lease authors
 """The main job, shown: leases on doorbells, a kill -9, and a successor"""
 
+import threading
 import time
 
-from lab import PORTS, RELEASE, driver_of, wait_until
+from lab import PORTS, RELEASE, Telemetry, driver_of, host, wait_until
 from lease import (Leases, bind_ports, device_descriptors, device_mappings, kill_at_full_speed,
                    process, queues_of, slice_names, wait_for_leases)
 
 VICTIM = 2
+SAMPLE_S = 0.5
+
+
+class Timeline:
+    """What the host makes a picture of: rates of each queue, and what happened to the victim's."""
+
+    def __init__(self):
+        self._telemetry = Telemetry("lab")
+        self._ended = threading.Event()
+        self._began = time.monotonic_ns()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def _seconds(self, at):
+        return (at - self._began) / 1e9
+
+    def _sample(self):
+        at, counts = time.monotonic_ns(), self._telemetry.queue_packets(0)["rx"]
+        while not self._ended.wait(SAMPLE_S):
+            then, before = at, counts
+            at, counts = time.monotonic_ns(), self._telemetry.queue_packets(0)["rx"]
+            rates = (f"{(now - once) * 1e9 / (at - then):.0f}"
+                     for now, once in zip(counts, before))
+            host.ask(f"result rates {self._seconds(at):.3f} {' '.join(rates)}")
+
+    def mark(self, at, text):
+        """At is a time of CLOCK_MONOTONIC, in ns."""
+        for queue in queues_of(VICTIM):
+            host.ask(f"result event {self._seconds(at):.3f} {queue} {text}")
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
 
 
 def say(text=""):
@@ -42,6 +76,7 @@ for each in cast:
     each.start()
 wait_for_leases(leases, secondary, 1)
 wait_for_leases(leases, victim, VICTIM)
+timeline = Timeline()
 say("    " + " ".join(secondary.argv))
 say("\nAll of them forward:")
 show_rates()
@@ -57,9 +92,12 @@ idle = sum(packets()[queue] for queue in queues_of(VICTIM))
 killed = kill_at_full_speed(victim)
 wait_until(lambda: leases.are("free", names), 20, "the queues are free again")
 ends = leases.of(names)
-say(f"    after {(max(end['revoked_at'] for end in ends) - killed) / 1e6:6.1f} ms "
-    f"all {len(names)} doorbells are revoked")
-say(f"    after {(max(end['freed_at'] for end in ends) - killed) / 1e6:6.1f} ms "
+revoked, freed = (max(end[what] for end in ends) for what in ("revoked_at", "freed_at"))
+timeline.mark(killed, "killed")
+timeline.mark(revoked, f"revoked after {(revoked - killed) / 1e6:.1f} ms")
+timeline.mark(freed, f"reset after {(freed - killed) / 1e6:.1f} ms")
+say(f"    after {(revoked - killed) / 1e6:6.1f} ms all {len(names)} doorbells are revoked")
+say(f"    after {(freed - killed) / 1e6:6.1f} ms "
     "its queues are reset and free; "
     f"{sum(primary.xstats(port)['lease_mbufs_reclaimed'] for port in (0, 1))} buffers are back")
 say("The others carry on, less what the dead process sent to them:")
@@ -69,9 +107,12 @@ say("\nThe same command again: a successor takes the queues over.")
 successor = process(VICTIM, name="successor")
 successor.start()
 wait_until(lambda: sum(packets()[queue] for queue in queues_of(VICTIM)) > idle, 30, "traffic")
+taken_over = time.monotonic_ns()
+timeline.mark(taken_over, f"taken over after {(taken_over - killed) / 1e9:.1f} s")
 wait_for_leases(leases, successor, VICTIM)
 show_rates()
+timeline.end()
 
 for each in (successor, secondary, primary):
     each.quit()
-say("\nThat was the main job. Rates under emulation say nothing about hardware.")
+say("\nThat was the main job. Rates under emulation say nothing about hardware.\n")
