@@ -528,7 +528,8 @@ features_follow_offloads(void **state)
 	/* Not known to the driver, not taken. */
 	assert_int_equal(vlease_features_choose(UINT64_MAX, UINT64_MAX, UINT64_MAX) &
 			 RTE_BIT64(50), 0);
-	assert_int_equal(vlease_features_usable(VIRTIO_NET_F_MQ | VIRTIO_NET_F_MTU),
+	assert_int_equal(vlease_features_usable(VIRTIO_NET_F_MQ | VIRTIO_NET_F_GUEST_ANNOUNCE |
+						VIRTIO_NET_F_MTU),
 			 VIRTIO_NET_F_MTU);
 	assert_int_equal(vlease_features_choose(UINT64_MAX, 0, 0) & VIRTIO_NET_F_HASH_REPORT, 0);
 	assert_true(vlease_features_choose(UINT64_MAX, RTE_ETH_RX_OFFLOAD_RSS_HASH, 0) &

@@ -80,6 +80,15 @@ vlease_lessor_notify_link(struct vlease_process *the)
 	told_lessees++;
 }
 
+static unsigned int announce_calls;
+
+void
+vlease_announce(struct rte_eth_dev *the)
+{
+	assert_ptr_equal(the, dev);
+	announce_calls++;
+}
+
 bool
 vlease_rxq_interrupt(struct vlease_rxq *q, bool on)
 {
@@ -140,6 +149,8 @@ events(void **state)
 	assert_int_equal(link_events, 2);
 	assert_int_equal(reset_events, 2);
 	assert_int_equal(told_lessees, 2);
+	/* Not of a device that is stopped, or gone. */
+	assert_int_equal(announce_calls, 3);
 	vlease_interrupts_stop(dev);
 	assert_int_equal(n_fds, 0);
 }

@@ -4,6 +4,7 @@
 #ifndef VIRTIO_LEASE_H
 #define VIRTIO_LEASE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -94,6 +95,8 @@ struct vlease_process {
 	struct vlease_cvq cvq;
 	struct rte_intr_handle *interrupts;	/* changes of configuration, receive queues */
 	struct rte_intr_handle *removal;
+	/* The interrupt thread borrows a queue: meanwhile none is stopped or started. */
+	pthread_mutex_t queue_lock;
 	bool started;				/* the device; read by the interrupt thread */
 	bool queue_interrupts;			/* of receive queues; since the start */
 	struct bar_lessor *lessor;
@@ -257,6 +260,9 @@ void vlease_interrupts_stop(struct rte_eth_dev *dev);
 uint16_t vlease_queue_vector(const struct vlease_process *process, uint16_t queue);
 int vlease_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t index);
 int vlease_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t index);
+
+/* virtio_lease_announce.c: if the device asks for it, tell the network where the port is */
+void vlease_announce(struct rte_eth_dev *dev);
 
 /* virtio_lease_queue_state.c: start and stop of single queues */
 int vlease_rx_queue_start(struct rte_eth_dev *dev, uint16_t index);

@@ -214,6 +214,7 @@ vlease_device_start(struct rte_eth_dev *dev)
 	vlease_owned_started();
 	/* With interrupts of the link ethdev does not ask. */
 	vlease_primary_ops.link_update(dev, 0);
+	vlease_announce(dev);
 	return 0;
 
 failed:
@@ -231,7 +232,9 @@ vlease_device_stop(struct rte_eth_dev *dev)
 	struct vlease_process *process = vlease_process(dev);
 	int held, ret;
 
+	pthread_mutex_lock(&process->queue_lock);
 	process->started = false;
+	pthread_mutex_unlock(&process->queue_lock);
 	held = bar_lessor_stop(process->lessor, LET_GO_TIMEOUT_MS);
 	if (held > 0)
 		VLEASE_LOG(WARNING, "%s: %d queues are out of use until the processes that polled "

@@ -69,6 +69,7 @@ config_changed(void *arg)
 			rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
 		vlease_lessor_notify_link(process);
 	}
+	vlease_announce(dev);
 }
 
 /* Unbinding waits until the device is closed (Linux, vfio_unregister_group_dev()). */

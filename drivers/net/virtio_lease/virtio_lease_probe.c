@@ -162,6 +162,7 @@ primary_init(struct rte_eth_dev *dev, void *arg)
 	strlcpy(adapter->address, dev->device->name, sizeof(adapter->address));
 	process->adapter = adapter;
 	process->quiet = true;
+	pthread_mutex_init(&process->queue_lock, NULL);
 	ret = process_init(process, dev, arg);
 	if (ret != 0) {
 		free(process);

@@ -29,20 +29,33 @@ vlease_check_deferred_start(struct rte_eth_dev *dev, uint16_t queue)
 			"the device does not offer VIRTIO_F_RING_RESET");
 }
 
+/* Not while the interrupt thread has borrowed a queue. Nothing in here waits for that thread. */
+static bool
+claim(struct vlease_process *process, uint16_t queue)
+{
+	const uint32_t slot = vlease_doorbell_slot(process->adapter->port_id, queue);
+	bool claimed;
+
+	pthread_mutex_lock(&process->queue_lock);
+	/* What this process polls it has the lease of already. */
+	if (vlease_doorbell(slot) != NULL) {
+		vlease_set_doorbell(slot, NULL);
+		claimed = true;
+	} else {
+		claimed = bar_lessor_hold(process->lessor, queue) == 0;
+	}
+	pthread_mutex_unlock(&process->queue_lock);
+	return claimed;
+}
+
 /* From here on only the application's thread concerns itself with the queue. */
 static int
 seize(struct vlease_process *process, uint16_t queue)
 {
-	const uint32_t slot = vlease_doorbell_slot(process->adapter->port_id, queue);
 	struct bar_lease_info info = { .pid = 0 };
 	char why[64];
 
-	/* What this process polls it has the lease of already. */
-	if (vlease_doorbell(slot) != NULL) {
-		vlease_set_doorbell(slot, NULL);
-		return 0;
-	}
-	if (bar_lessor_hold(process->lessor, queue) == 0)
+	if (claim(process, queue))
 		return 0;
 	bar_lessor_query(process->lessor, queue, &info);
 	snprintf(why, sizeof(why), "%s, process %d", bar_lease_state_name(info.state),

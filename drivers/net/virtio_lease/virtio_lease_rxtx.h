@@ -441,6 +441,17 @@ int vlease_tx_done_cleanup(void *tx_queue, uint32_t most);
 int vlease_tx_queue_count(void *tx_queue);
 
 /**
+ * Send frames, as a burst function does, through a doorbell that the caller holds: for who has
+ * seen to it that nobody else uses the queue, and that no one can take it.
+ */
+uint16_t vlease_txq_send(struct vlease_txq *q, volatile uint16_t *doorbell,
+			 struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_split_send(struct vlease_txq *q, volatile uint16_t *doorbell,
+			   struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+uint16_t vlease_packed_send(struct vlease_txq *q, volatile uint16_t *doorbell,
+			    struct rte_mbuf **tx_pkts, uint16_t nb_pkts);
+
+/**
  * Collect completions: free the mbufs of frames that the device has sent. For the owner.
  *
  * @return

@@ -152,6 +152,16 @@ vlease_split_complete(struct vlease_txq *q, unsigned int most)
 }
 
 uint16_t
+vlease_split_send(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **tx_pkts,
+		  uint16_t nb_pkts)
+{
+	const uint16_t hdr_size = q->hdr_size;
+
+	return q->in_order ? tx_frames(q, doorbell, tx_pkts, nb_pkts, true, true, hdr_size) :
+	       tx_frames(q, doorbell, tx_pkts, nb_pkts, false, true, hdr_size);
+}
+
+uint16_t
 vlease_xmit_pkts(void *tx_queue, struct rte_mbuf **tx_pkts, uint16_t nb_pkts)
 {
 	return tx_burst(tx_queue, tx_pkts, nb_pkts, false, false, VLEASE_NET_HDR_SIZE);

@@ -116,6 +116,14 @@ tx_complete(struct vlease_txq *q, unsigned int most)
 	return q->packed ? vlease_packed_complete(q, most) : vlease_split_complete(q, most);
 }
 
+uint16_t
+vlease_txq_send(struct vlease_txq *q, volatile uint16_t *doorbell, struct rte_mbuf **tx_pkts,
+		uint16_t nb_pkts)
+{
+	return q->packed ? vlease_packed_send(q, doorbell, tx_pkts, nb_pkts) :
+	       vlease_split_send(q, doorbell, tx_pkts, nb_pkts);
+}
+
 unsigned int
 vlease_txq_complete(struct vlease_txq *q)
 {
