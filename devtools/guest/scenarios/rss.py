@@ -115,7 +115,8 @@ def echo():
     """Bytes that come back to the sender of one frame of each flow, and those that were sent."""
     frames = [frame(ports=ports, data=bytes(number)) for number, ports in enumerate(FLOWS)]
     before = sender.process.port_stats(0)
-    receiver.do("set fwd io")
+    receiver.do("set burst tx delay 1000 retry 1000")  # the first burst asks for a lease
+    receiver.do("set fwd io retry")
     receiver.start()
     sender.start(frames)
     wait_until(lambda: sender.process.port_stats(0)["RX-packets"] - before["RX-packets"] ==
