@@ -110,7 +110,7 @@ def wrong_arguments():
                             ("memattr=uc", "the values are wc (write-combining) and nc"),
                             ("packed=2", "the values are 0 and 1"),
                             ("packed=1", "the device does not offer RING_PACKED"),
-                            ("foo=1", "the arguments are memattr=wc|nc, and with 0|1: lease")):
+                            ("foo=1", "the arguments are memattr=wc|nc")):
         refused(argument, PORT0, f"argument {argument.partition('=')[0]}", cause,
                 arguments="," + argument)
     works()

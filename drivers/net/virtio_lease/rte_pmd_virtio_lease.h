@@ -9,6 +9,7 @@
  * What net_virtio_lease offers beyond ethdev.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_compat.h>
@@ -62,6 +63,17 @@ extern "C" {
 __rte_experimental
 int rte_pmd_virtio_lease_own_pool(uint16_t port_id, uint16_t first_pair, uint16_t nb_pairs,
 				  struct rte_mempool *mp);
+
+/**
+ * To which ret_param of a callback for RTE_ETH_EVENT_QUEUE_STATE points, during the call. Raised in
+ * a secondary, from the interrupt thread, when it loses the lease of a queue although it lives, and
+ * when it gets one again. Until then bursts on the queue return 0, and ask for it.
+ */
+struct rte_pmd_virtio_lease_queue_event {
+	uint16_t queue;		/**< index of the Rx or Tx queue */
+	bool rx;		/**< an Rx queue; else a Tx queue */
+	bool held;		/**< whether this process holds its lease now */
+};
 
 #ifdef __cplusplus
 }

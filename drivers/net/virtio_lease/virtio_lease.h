@@ -117,6 +117,10 @@ struct vlease_process {
 	bool quiet;			/* the device knows of no buffer; under the same lock */
 	/* A secondary: holder of leases. */
 	struct bar_lessee *lessee;
+	bool exit_with_primary;
+	bool lost[VLEASE_MAX_VQS];	/* a lease, and has not got one since */
+	/* ethdev's, in shared memory, when dev->data is a copy: see the lessee's file. */
+	struct rte_eth_dev_data *shared_data;
 	/* What ethdev's fast path of this process takes for the queues; see the lessee's file. */
 	void *rx_queues[VLEASE_MAX_PAIRS];
 	void *tx_queues[VLEASE_MAX_PAIRS];
@@ -128,6 +132,7 @@ extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 
 #define VLEASE_ARG_LEASE "lease"
 #define VLEASE_ARG_MEMATTR "memattr"
+#define VLEASE_ARG_PRIMARY_DEATH "primary_death"
 #define VLEASE_ARG_PACKED "packed"
 #define VLEASE_ARG_IN_ORDER "in_order"
 #define VLEASE_ARG_MRG_RXBUF "mrg_rxbuf"
@@ -141,6 +146,7 @@ extern struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 struct vlease_devargs {
 	bool lease;			/* 0: leave the device to another driver */
 	enum bar_slice_memattr memattr;
+	bool exit_with_primary;		/* a secondary ends when it has lost the primary */
 	uint64_t refused;		/* features not to use, though offered */
 	uint64_t required;		/* features that the device must offer */
 	struct bar_lease_rule policy[BAR_LEASE_MAX_RULES];

@@ -44,6 +44,18 @@ parse_memattr(const struct parsing *parsing, const char *value)
 }
 
 static int
+parse_primary_death(const struct parsing *parsing, const char *value)
+{
+	if (strcmp(value, "wait") != 0 && strcmp(value, "exit") != 0) {
+		VLEASE_LOG(ERR, "%s: argument " VLEASE_ARG_PRIMARY_DEATH "=%s: the values are "
+			   "wait and exit", parsing->address, value);
+		return -EINVAL;
+	}
+	parsing->devargs->exit_with_primary = strcmp(value, "exit") == 0;
+	return 0;
+}
+
+static int
 parse_lease(const char *key, const char *value, void *arg)
 {
 	struct parsing *parsing = arg;
@@ -160,6 +172,7 @@ static const struct {
 	int (*parse)(const struct parsing *parsing, const char *value);
 } others[] = {
 	{ VLEASE_ARG_MEMATTR, parse_memattr },
+	{ VLEASE_ARG_PRIMARY_DEATH, parse_primary_death },
 	{ VLEASE_ARG_POLICY, parse_policy },
 	{ VLEASE_ARG_FENCE, parse_fence },
 	{ VLEASE_ARG_SOCKET, parse_socket },
@@ -181,7 +194,8 @@ parse_other(const char *key, const char *value, void *arg)
 		if (strcmp(key, choices[i].key) == 0)
 			return parse_choice(parsing, i, value);
 	VLEASE_LOG(ERR, "%s: argument %s: unknown; the arguments are " VLEASE_ARG_MEMATTR "=wc|nc, "
-		   "and with 0|1: " VLEASE_ARG_LEASE ", " VLEASE_ARG_PACKED ", "
+		   VLEASE_ARG_PRIMARY_DEATH "=wait|exit, and with 0|1: "
+		   VLEASE_ARG_LEASE ", " VLEASE_ARG_PACKED ", "
 		   VLEASE_ARG_IN_ORDER ", " VLEASE_ARG_MRG_RXBUF ", " VLEASE_ARG_EVENT_IDX ", "
 		   VLEASE_ARG_INDIRECT "; " VLEASE_ARG_POLICY "=RULES with no = in them, "
 		   VLEASE_ARG_FENCE "=MS, " VLEASE_ARG_SOCKET "=PATH, " VLEASE_ARG_SOCKET_MODE

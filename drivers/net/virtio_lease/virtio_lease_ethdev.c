@@ -141,8 +141,8 @@ static void
 secondary_close(struct rte_eth_dev *dev)
 {
 	vlease_processes[vlease_adapter(dev)->port_id] = NULL;
-	vlease_lessee_restore_port_id(dev);
 	vlease_lessee_destroy(vlease_process(dev));
+	vlease_lessee_restore_port_id(dev);
 }
 
 /* Frees what is this process' own; in the primary, that is the device. */

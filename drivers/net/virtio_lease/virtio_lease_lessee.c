@@ -2,10 +2,14 @@
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_interrupts.h>
+
+#include "rte_pmd_virtio_lease.h"
 #include "virtio_lease.h"
 
 /* How long the primary may take for a call: longer than the device for a control command. */
@@ -91,19 +95,59 @@ is_set_up(const struct vlease_process *process, unsigned int queue)
 				index < data->nb_tx_queues && data->tx_queues[index] != NULL;
 }
 
+void
+vlease_lessee_restore_port_id(struct rte_eth_dev *dev)
+{
+	dev->data->port_id = vlease_adapter(dev)->port_id;
+}
+
+/* The interrupt thread only. */
+static void
+raise_event(const struct vlease_process *process, enum rte_eth_event_type event, void *details)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
+
+	vlease_lessee_restore_port_id(dev);
+	rte_eth_dev_callback_process(dev, event, details);
+}
+
+static void
+tell_queue(const struct vlease_process *process, unsigned int queue, bool held)
+{
+	struct rte_pmd_virtio_lease_queue_event event = {
+		.queue = (uint16_t)(queue / 2),
+		.rx = queue % 2 == 0,
+		.held = held,
+	};
+
+	raise_event(process, RTE_ETH_EVENT_QUEUE_STATE, &event);
+}
+
 static void
 granted(void *arg, unsigned int queue, void *address)
 {
-	look_again(arg);
-	if (is_set_up(arg, queue))
-		vlease_doorbell_offer(doorbell_slot(arg, queue), address);
+	struct vlease_process *process = arg;
+
+	look_again(process);
+	if (!is_set_up(process, queue))
+		return;
+	vlease_doorbell_offer(doorbell_slot(process, queue), address);
+	if (process->lost[queue])
+		tell_queue(process, queue, true);
+	process->lost[queue] = false;
 }
 
-/* May run as a signal handler: stores are all it does. */
+/* May run as a signal handler: then stores are all it does, and the lessor's word comes later. */
 static void
 lost(void *arg, unsigned int queue)
 {
-	vlease_doorbell_withdraw(doorbell_slot(arg, queue));
+	struct vlease_process *process = arg;
+
+	vlease_doorbell_withdraw(doorbell_slot(process, queue));
+	if (!rte_thread_is_intr())
+		return;
+	process->lost[queue] = true;
+	tell_queue(process, queue, false);
 }
 
 static bool
@@ -112,33 +156,50 @@ busy(void *arg, unsigned int queue)
 	return !vlease_doorbell_is_quiet(doorbell_slot(arg, queue));
 }
 
-void
-vlease_lessee_restore_port_id(struct rte_eth_dev *dev)
-{
-	dev->data->port_id = vlease_adapter(dev)->port_id;
-}
-
+/*
+ * From here on nobody writes to what ethdev shares between processes, or somebody does who does not
+ * mean this process any more: it goes on with a copy, in which the link is down.
+ */
 static void
-tell_link(const struct vlease_process *process)
+part_with_primary(struct vlease_process *process)
 {
 	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
+	const struct rte_eth_link down = { .link_status = RTE_ETH_LINK_DOWN };
+	struct rte_eth_dev_data *copy = malloc(sizeof(*copy));
 
-	vlease_lessee_restore_port_id(dev);
-	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+	if (copy == NULL) {
+		VLEASE_LOG(ERR, "%s: no memory: the link stays as it was",
+			   process->adapter->address);
+		return;
+	}
+	*copy = *dev->data;
+	copy->dev_link = down;
+	process->shared_data = dev->data;
+	dev->data = copy;
 }
 
 /* The port is of no use any more; an application learns it from the link. */
 static void
 hangup(void *arg)
 {
-	tell_link(arg);
+	static bool ending; /* also because of another port */
+	struct vlease_process *process = arg;
+
+	part_with_primary(process);
+	raise_event(process, RTE_ETH_EVENT_INTR_LSC, NULL);
+	if (!process->exit_with_primary || ending)
+		return;
+	ending = true;
+	VLEASE_LOG(NOTICE, "%s: ends, since the primary process is gone: " VLEASE_ARG_PRIMARY_DEATH
+		   "=exit", process->adapter->address);
+	kill(getpid(), SIGTERM);
 }
 
 static void
 notice(void *arg, uint32_t code, int32_t value __rte_unused)
 {
 	if (code == VLEASE_NOTICE_LINK)
-		tell_link(arg);
+		raise_event(arg, RTE_ETH_EVENT_INTR_LSC, NULL);
 	else if (code == VLEASE_NOTICE_BURSTS)
 		look_again(arg);
 }
@@ -204,6 +265,7 @@ vlease_lessee_create(struct vlease_process *process, const struct vlease_devargs
 			   rte_strerror(-ret));
 		return ret;
 	}
+	process->exit_with_primary = devargs->exit_with_primary;
 	ret = make_no_queues(process);
 	if (ret != 0)
 		return ret;
@@ -220,11 +282,16 @@ vlease_lessee_create(struct vlease_process *process, const struct vlease_devargs
 void
 vlease_lessee_destroy(struct vlease_process *process)
 {
+	struct rte_eth_dev *dev = &rte_eth_devices[process->adapter->port_id];
 	unsigned int i;
 
 	for (i = 0; i < 2 * process->adapter->max_pairs; i++)
-		lost(process, i);
+		vlease_doorbell_withdraw(doorbell_slot(process, i));
 	bar_lessee_destroy(process->lessee);
+	if (process->shared_data != NULL) {
+		free(dev->data);
+		dev->data = process->shared_data;
+	}
 	free(process->no_queues);
 }
 

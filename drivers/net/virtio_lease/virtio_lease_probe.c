@@ -393,7 +393,8 @@ RTE_PMD_REGISTER_PCI(net_virtio_lease, vlease_driver);
 RTE_PMD_REGISTER_PCI_TABLE(net_virtio_lease, vlease_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_virtio_lease, "* dmabuf-vfio-pci");
 RTE_PMD_REGISTER_PARAM_STRING(net_virtio_lease,
-	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> " VLEASE_ARG_PACKED "=<0|1> "
+	VLEASE_ARG_LEASE "=<0|1> " VLEASE_ARG_MEMATTR "=<wc|nc> "
+	VLEASE_ARG_PRIMARY_DEATH "=<wait|exit> " VLEASE_ARG_PACKED "=<0|1> "
 	VLEASE_ARG_IN_ORDER "=<0|1> " VLEASE_ARG_MRG_RXBUF "=<0|1> " VLEASE_ARG_EVENT_IDX "=<0|1> "
 	VLEASE_ARG_INDIRECT "=<0|1> " VLEASE_ARG_POLICY "=<rules> " VLEASE_ARG_FENCE "=<ms> "
 	VLEASE_ARG_SOCKET "=<path> " VLEASE_ARG_SOCKET_MODE "=<octal>");
