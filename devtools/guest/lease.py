@@ -73,16 +73,38 @@ def kill_at_full_speed(victim):
     return killed
 
 
-def process(number, *, name=None, memattr=None, processes=PROCESSES, share=SHARE, eal=(), app=(),
+def process(number, *, name=None, devargs=None, processes=PROCESSES, share=SHARE, eal=(), app=(),
             **options):
     """Process 0 is the primary; the others are secondaries."""
-    devices = PORTS if memattr is None else [f"{port},memattr={memattr}" for port in PORTS]
+    devices = PORTS if devargs is None else [f"{port},{devargs}" for port in PORTS]
     started = Testpmd(name or ("primary" if number == 0 else f"secondary{number}"),
                       devices=devices, plugins=[driver_plugin()], secondary=number > 0,
                       proc_id=number, num_procs=processes, queues=processes * share,
                       cpu=number % 2, eal=(*MEMPOOL, *eal), app=("--nb-ports=2", *app), **options)
     pace(started.pid)
     return started
+
+
+def lease_forward(name, number, *arguments, prefix="lab", devargs=None):
+    """The example. Number 0 is the primary, number n lessee n - 1."""
+    argv = [f"{lab.PROGRAMS}/lease_forward", "--lcores", f"{number}@{number % 2}", "-n", "1",
+            "--file-prefix", prefix, "-d", driver_plugin(),
+            "--proc-type", "secondary" if number else "primary"]
+    for port in PORTS:
+        argv += ["-a", port if devargs is None else f"{port},{devargs}"]
+    argv.append("--")
+    if number:
+        argv += ["--lessee", str(number - 1)]
+    started = lab.Program(name, [*argv, *arguments])
+    started.expect("forwards" if number else "lessees may come")
+    if number:
+        pace(started.pid)
+    return started
+
+
+def slices_of_lessee(number):
+    """Those of lease_forward's lessee."""
+    return {f"{port}/bar4/{way}q{number}" for port in PORTS for way in ("rx", "tx")}
 
 
 def eal_arguments(prefix="lab"):

@@ -23,7 +23,7 @@ def page_table_entry(pid, address):
 
 
 def check_memory_type(memattr, expected):
-    primary, secondary = (process(number, memattr=memattr) for number in (0, 1))
+    primary, secondary = (process(number, devargs=f"memattr={memattr}") for number in (0, 1))
     primary.start()
     secondary.start()
     wait_for_leases(Leases(), secondary, 1)
