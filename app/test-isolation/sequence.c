@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 The dpdk-bar-lease authors
  *
- * A primary or secondary process that shows whether its queues lose, double or reorder packets.
+ * A primary or secondary process that shows whether its queues lose, double or reorder packets,
+ * and that dies when told to.
  *
  * Each queue sends numbered packets in many flows to the other port and judges what it receives,
  * flow by flow. Which queue, of whatever process, a flow arrives on is up to the wire, but it is
  * always the same. Nothing is dropped here: what a queue does not accept is offered again.
  *
- * It answers orders on standard input with one line of JSON each:
+ * A share is as many queue pairs of each port as --share says. Each share owns a pool of mbufs, but
+ * for the first, which is the primary's. A secondary takes mbufs from the pool only once it has
+ * received one: that shows that it holds a lease, so that nobody else uses the pool.
  *
- *	start	begin to send; until then, it only receives
- *	stop	send no more, but go on receiving
- *	report	counters of each queue; times of silence are since the report before
- *	flows	the next number of each flow sent, and of each flow received
- *	quit	end, as at the end of file
+ * What becomes of it is in the file FILE: struct sequence_results. It obeys orders on standard
+ * input, and answers the last three with one line of JSON each:
  *
- * usage: sequence EAL-ARGUMENTS -- --queues FIRST-LAST --rate PACKETS-PER-SECOND [--pairs NUMBER]
+ *	own SHARE SENDER TABLE	poll the queues of a share, as this sender; the file TABLE is what
+ *				came to them so far
+ *	die PLAN		see death_plan()
+ *	stop			send no more, but go on receiving
+ *	flows			the next number of each flow sent, and of each flow received
+ *	buffers			stop the ports; how many mbufs are missing from the pools
+ *	quit			end, as at the end of file
+ *
+ * usage: sequence EAL-ARGUMENTS -- --results FILE --rate PACKETS-PER-SECOND
+ *		   [--pairs NUMBER] [--share NUMBER] [--death PLAN]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +35,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -37,13 +48,16 @@
 #include <rte_mempool.h>
 #include <rte_udp.h>
 
+#include <rte_pmd_virtio_lease.h>
+
+#include "death.h"
 #include "sequence.h"
 
-#define POOL_NAME "sequence"
-#define POOL_SIZE 16384
+#define POOL_SIZE 4096
 #define BURST 32
 #define DISCARD_PORT 9
-#define IDLE_US 20
+#define IDLE_US 200
+#define STANDBY_US 2000
 
 struct packet {
 	struct rte_ether_hdr ether;
@@ -63,25 +77,20 @@ struct own_queue {
 	uint32_t flow;				/* of the next packet */
 	uint64_t numbers[SEQUENCE_FLOWS];
 	uint64_t due;				/* time of the next packet */
-	uint64_t sent;
-	uint64_t refused;			/* bursts that were not accepted in full */
-	uint64_t no_mbuf;
-
-	uint64_t received;
-	uint64_t foreign;
-	uint64_t last_arrival;
-	uint64_t silence;			/* longest between two arrivals */
-	uint64_t received_then;			/* at the start of this second */
-	uint64_t rate;				/* of the last full second */
+	bool has_sent;
+	bool has_received;
 };
 
 static struct own_queue queues[SEQUENCE_PORTS * SEQUENCE_PAIRS];
 static unsigned int nb_queues;
-static struct rte_mempool *pool;
-static unsigned int first_queue, last_queue, rate, nb_pairs = 6;
-static uint64_t hz, interval, second_began;
-static uint64_t last_arrival, silence;	/* of all queues together */
+static struct rte_mempool *pool;		/* of this process' share */
+static bool may_allocate;			/* from it */
+static unsigned int rate, nb_pairs = 6, share_size = 2;
+static uint64_t hz, interval;
+static uint32_t sender;
 static bool sending, ended;
+static struct sequence_results *results;
+static struct sequence_table *table;
 
 /* ---- Sending ---- */
 
@@ -111,11 +120,12 @@ write_packet(struct own_queue *q, struct packet *packet)
 		},
 		.mark = {
 			.magic = SEQUENCE_MAGIC,
-			.sender = (uint32_t)getpid(),
+			.sender = sender,
 			.port = q->port,
 			.queue = q->queue,
 			.flow = q->flow,
 			.number = q->numbers[q->flow],
+			.sent_at = rte_rdtsc(),
 		},
 	};
 	packet->ip.hdr_checksum = rte_ipv4_cksum(&packet->ip);
@@ -127,7 +137,7 @@ add_packet(struct own_queue *q)
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
 
 	if (mbuf == NULL) {
-		q->no_mbuf++;
+		results->no_mbuf++;
 		return false;
 	}
 	write_packet(q, (struct packet *)rte_pktmbuf_append(mbuf, sizeof(struct packet)));
@@ -146,99 +156,149 @@ send_some(struct own_queue *q, uint64_t now)
 	/* A longer pause than this shows in the rate instead of flooding the wire. */
 	if (now > q->due + hz)
 		q->due = now - hz;
-	while (sending && q->due <= now && q->nb_waiting < BURST)
+	while (may_allocate && sending && q->due <= now && q->nb_waiting < BURST)
 		if (!add_packet(q))
 			break;
-	if (q->nb_waiting == 0)
-		return 0;
-	accepted = rte_eth_tx_burst(q->port, q->queue, q->waiting, q->nb_waiting);
-	q->sent += accepted;
-	q->nb_waiting -= accepted;
 	if (q->nb_waiting > 0)
-		q->refused++;
+		death_enter(DEATH_BURST);
+	/* With nothing to send, it asks for the lease all the same. */
+	accepted = rte_eth_tx_burst(q->port, q->queue, q->waiting, q->nb_waiting);
+	death_leave(DEATH_BURST);
+	if (accepted == 0)
+		return 0;
+	results->sent += accepted;
+	results->sending += !q->has_sent;
+	q->has_sent = true;
+	q->nb_waiting -= accepted;
 	memmove(q->waiting, q->waiting + accepted, q->nb_waiting * sizeof(q->waiting[0]));
 	return accepted;
 }
 
 /* ---- Receiving ---- */
 
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void
+note_first(struct own_queue *q)
+{
+	if (results->received == 0) {
+		results->first_packet_at = now_ns();
+		table->taken_over_at = rte_rdtsc();
+	}
+	q->has_received = true;
+	results->receiving++;
+	may_allocate = true;
+}
+
 static uint16_t
-receive_some(struct own_queue *q, uint64_t now)
+receive_some(struct own_queue *q)
 {
 	struct rte_mbuf *mbufs[BURST];
 	struct packet *packet;
 	uint16_t count, i;
 
+	if (death_awaits(DEATH_BURST) && rte_eth_rx_queue_count(q->port, q->queue) > 0)
+		death_enter(DEATH_BURST);
 	count = rte_eth_rx_burst(q->port, q->queue, mbufs, BURST);
+	death_leave(DEATH_BURST);
 	if (count == 0)
 		return 0;
+	if (!q->has_received)
+		note_first(q);
 	for (i = 0; i < count; i++) {
 		packet = rte_pktmbuf_mtod(mbufs[i], struct packet *);
-		if (rte_pktmbuf_data_len(mbufs[i]) != sizeof(*packet) ||
-		    sequence_judge(q->port, q->queue, &packet->mark) != 0)
-			q->foreign++;
+		if (rte_pktmbuf_data_len(mbufs[i]) == sizeof(*packet))
+			sequence_judge(table, results, q->queue, &packet->mark);
+		else
+			results->foreign++;
 	}
+	results->received += count;
 	rte_pktmbuf_free_bulk(mbufs, count);
-	if (q->received > 0)
-		q->silence = RTE_MAX(q->silence, now - q->last_arrival);
-	if (last_arrival > 0)
-		silence = RTE_MAX(silence, now - last_arrival);
-	q->last_arrival = now;
-	last_arrival = now;
-	q->received += count;
 	return count;
 }
 
-static void
-measure_rates(uint64_t now)
+/* ---- Pools: one for each share ---- */
+
+static struct rte_mempool *
+find_pool(unsigned int share, bool create)
 {
-	unsigned int i;
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *found;
 
-	if (now - second_began < hz)
-		return;
-	for (i = 0; i < nb_queues; i++) {
-		struct own_queue *q = &queues[i];
+	snprintf(name, sizeof(name), "sequence-%u", share);
+	found = create ? rte_pktmbuf_pool_create(name, POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+						SOCKET_ID_ANY) : rte_mempool_lookup(name);
+	if (found == NULL)
+		rte_exit(EXIT_FAILURE, "mempool %s: %s\n", name, rte_strerror(rte_errno));
+	return found;
+}
 
-		q->rate = (q->received - q->received_then) * hz / (now - second_began);
-		q->received_then = q->received;
-	}
-	second_began = now;
+static unsigned int
+missing_buffers(void)
+{
+	unsigned int share, missing = 0;
+
+	for (share = 0; share < nb_pairs / share_size; share++)
+		missing += POOL_SIZE - rte_mempool_avail_count(find_pool(share, false));
+	return missing;
 }
 
 /* ---- Orders ---- */
 
-/* The longest since the last report, in milliseconds; it may still be going on. */
-static uint64_t
-take_silence(uint64_t *longest, uint64_t since)
+static void *
+map_file(const char *path, size_t length)
 {
-	uint64_t cycles = *longest;
+	void *mapping = MAP_FAILED;
+	int fd;
 
-	if (since > 0)
-		cycles = RTE_MAX(cycles, rte_get_timer_cycles() - since);
-	*longest = 0;
-	return cycles * 1000 / hz;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && ftruncate(fd, (off_t)length) == 0)
+		mapping = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mapping == MAP_FAILED)
+		rte_exit(EXIT_FAILURE, "%s: %s\n", path, strerror(errno));
+	close(fd);
+	return mapping;
 }
 
 static void
-order_report(void)
+own_queue(uint16_t port, unsigned int queue)
 {
-	unsigned int i;
+	struct own_queue *q = &queues[nb_queues++];
 
-	printf("{\"pid\":%d,\"silence_ms\":%" PRIu64 ",\"queues\":[", getpid(),
-	       take_silence(&silence, last_arrival));
-	for (i = 0; i < nb_queues; i++) {
-		struct own_queue *q = &queues[i];
+	q->port = port;
+	q->queue = (uint16_t)queue;
+	if (rte_eth_macaddr_get(port, &q->from) != 0 || rte_eth_macaddr_get(!port, &q->to) != 0)
+		rte_exit(EXIT_FAILURE, "port %u: no MAC address\n", port);
+}
 
-		printf("%s{\"port\":%u,\"queue\":%u,\"sent\":%" PRIu64 ",\"refused\":%" PRIu64
-		       ",\"no_mbuf\":%" PRIu64 ",\"received\":%" PRIu64 ",\"foreign\":%" PRIu64
-		       ",\"rate\":%" PRIu64 ",\"silence_ms\":%" PRIu64 ",\"from\":{",
-		       i > 0 ? "," : "", q->port, q->queue, q->sent, q->refused, q->no_mbuf,
-		       q->received, q->foreign, q->rate,
-		       take_silence(&q->silence, q->last_arrival));
-		sequence_print_counts(q->port, q->queue);
-		printf("}}");
-	}
-	printf("]}\n");
+static void
+order_own(const char *arguments)
+{
+	unsigned int share, i;
+	char path[64];
+	uint16_t port;
+
+	if (nb_queues > 0 || sscanf(arguments, "%u %u %63s", &share, &sender, path) != 3 ||
+	    share >= nb_pairs / share_size)
+		rte_exit(EXIT_FAILURE, "own %s: no such share\n", arguments);
+	table = map_file(path, sizeof(*table));
+	pool = find_pool(share, false);
+	may_allocate = rte_eal_process_type() == RTE_PROC_PRIMARY;
+	for (port = 0; port < SEQUENCE_PORTS; port++)
+		for (i = 0; i < share_size; i++)
+			own_queue(port, share * share_size + i);
+	hz = rte_get_timer_hz();
+	interval = hz * nb_queues / rate;
+	for (i = 0; i < nb_queues; i++)
+		queues[i].due = rte_get_timer_cycles() + i * interval / nb_queues;
+	sending = true;
 }
 
 static void
@@ -249,46 +309,55 @@ order_flows(void)
 	printf("{\"sent\":[");
 	for (i = 0; i < nb_queues; i++)
 		for (flow = 0; flow < SEQUENCE_FLOWS; flow++)
-			printf("%s[%d,%u,%u,%u,%" PRIu64 "]", i + flow > 0 ? "," : "", getpid(),
+			printf("%s[%u,%u,%u,%u,%" PRIu64 "]", i + flow > 0 ? "," : "", sender,
 			       queues[i].port, queues[i].queue, flow, queues[i].numbers[flow]);
 	printf("],\"received\":[");
-	sequence_print_flows();
+	sequence_print_flows(table);
 	printf("]}\n");
 }
 
 static void
-set_sending(bool on)
+order_buffers(void)
 {
 	unsigned int i;
+	uint16_t port;
 
-	sending = on;
-	for (i = 0; i < nb_queues; i++)
-		queues[i].due = rte_get_timer_cycles() + i * interval / nb_queues;
-	printf("{\"sending\":%s}\n", on ? "true" : "false");
+	for (i = 0; i < nb_queues; i++) {
+		rte_pktmbuf_free_bulk(queues[i].waiting, queues[i].nb_waiting);
+		queues[i].nb_waiting = 0;
+	}
+	nb_queues = 0;
+	for (port = 0; port < SEQUENCE_PORTS; port++)
+		rte_eth_dev_stop(port);
+	printf("{\"missing\":%u}\n", missing_buffers());
 }
 
 static void
 obey(const char *order)
 {
-	if (strcmp(order, "start") == 0)
-		set_sending(true);
-	else if (strcmp(order, "stop") == 0)
-		set_sending(false);
-	else if (strcmp(order, "report") == 0)
-		order_report();
+	if (strncmp(order, "own ", 4) == 0)
+		order_own(order + 4);
+	else if (strncmp(order, "die ", 4) == 0) {
+		death_watch_puts(pool);
+		if (death_plan(order + 4, &results->died_at) != 0)
+			rte_exit(EXIT_FAILURE, "%s: no such death\n", order);
+	} else if (strcmp(order, "stop") == 0)
+		sending = false;
 	else if (strcmp(order, "flows") == 0)
 		order_flows();
+	else if (strcmp(order, "buffers") == 0)
+		order_buffers();
 	else if (strcmp(order, "quit") == 0)
 		ended = true;
 	else
-		printf("{\"error\":\"no such order\"}\n");
+		rte_exit(EXIT_FAILURE, "%s: no such order\n", order);
 	fflush(stdout);
 }
 
 static void
 take_orders(void)
 {
-	static char line[64];
+	static char line[128];
 	static size_t length;
 	ssize_t count;
 	char *end;
@@ -306,8 +375,6 @@ take_orders(void)
 		length -= (size_t)(end - line);
 		memmove(line, end, length + 1);
 	}
-	if (length == sizeof(line) - 1)
-		length = 0;
 }
 
 /* ---- The process ---- */
@@ -322,18 +389,17 @@ poll_queues(void)
 		moved = 0;
 		for (i = 0; i < nb_queues; i++) {
 			now = rte_get_timer_cycles();
-			moved += receive_some(&queues[i], now);
+			moved += receive_some(&queues[i]);
 			moved += send_some(&queues[i], now);
 		}
 		now = rte_get_timer_cycles();
-		measure_rates(now);
 		if (now >= orders_due) {
 			take_orders();
-			orders_due = now + hz / 1000;
+			orders_due = now + rte_get_timer_hz() / 1000;
 		}
 		/* All the processes of a test, and the device's emulation, share few processors. */
 		if (moved == 0)
-			rte_delay_us_sleep(IDLE_US);
+			rte_delay_us_sleep(results->received > 0 ? IDLE_US : STANDBY_US);
 	}
 }
 
@@ -346,61 +412,35 @@ set_up_port(uint16_t port)
 
 	ret = rte_eth_dev_configure(port, (uint16_t)nb_pairs, (uint16_t)nb_pairs, &conf);
 	for (i = 0; i < nb_pairs && ret == 0; i++) {
-		ret = rte_eth_rx_queue_setup(port, i, 0, SOCKET_ID_ANY, NULL, pool);
+		ret = rte_eth_rx_queue_setup(port, i, 0, SOCKET_ID_ANY, NULL,
+					     find_pool(i / share_size, false));
 		if (ret == 0)
 			ret = rte_eth_tx_queue_setup(port, i, 0, SOCKET_ID_ANY, NULL);
 	}
+	for (i = 1; i < nb_pairs / share_size && ret == 0; i++)
+		ret = rte_pmd_virtio_lease_own_pool(port, (uint16_t)(i * share_size),
+						    (uint16_t)share_size, find_pool(i, false));
 	if (ret == 0)
 		ret = rte_eth_dev_start(port);
 	if (ret != 0)
 		rte_exit(EXIT_FAILURE, "port %u: %s\n", port, rte_strerror(-ret));
 }
 
-/*
- * The pool has no caches: rte_mempool_put_bulk() raises a cache's length before it stores the
- * pointers, so a process killed in between leaves its successor mbufs that have other owners.
- */
 static void
 set_up(void)
 {
+	unsigned int share;
 	uint16_t port;
 
 	if (rte_eth_dev_count_avail() != SEQUENCE_PORTS)
 		rte_exit(EXIT_FAILURE, "%u ports, not %u\n", rte_eth_dev_count_avail(),
 			 SEQUENCE_PORTS);
-	if (rte_eal_process_type() == RTE_PROC_PRIMARY) {
-		pool = rte_pktmbuf_pool_create(POOL_NAME, POOL_SIZE, 0, 0,
-					       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-		if (pool == NULL)
-			rte_exit(EXIT_FAILURE, "mempool: %s\n", rte_strerror(rte_errno));
-		for (port = 0; port < SEQUENCE_PORTS; port++)
-			set_up_port(port);
-	} else {
-		pool = rte_mempool_lookup(POOL_NAME);
-		if (pool == NULL)
-			rte_exit(EXIT_FAILURE, "no mempool: is sequence the primary process?\n");
-	}
-}
-
-static void
-set_up_queues(void)
-{
-	uint16_t port;
-	unsigned int i;
-
-	for (port = 0; port < SEQUENCE_PORTS; port++) {
-		for (i = first_queue; i <= last_queue; i++) {
-			struct own_queue *q = &queues[nb_queues++];
-
-			q->port = port;
-			q->queue = (uint16_t)i;
-			if (rte_eth_macaddr_get(port, &q->from) != 0 ||
-			    rte_eth_macaddr_get(!port, &q->to) != 0)
-				rte_exit(EXIT_FAILURE, "port %u: no MAC address\n", port);
-		}
-	}
-	hz = rte_get_timer_hz();
-	interval = hz * nb_queues / rate;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return;
+	for (share = 0; share < nb_pairs / share_size; share++)
+		find_pool(share, true);
+	for (port = 0; port < SEQUENCE_PORTS; port++)
+		set_up_port(port);
 }
 
 static void
@@ -419,45 +459,53 @@ clean_up(void)
 	rte_eal_cleanup();
 }
 
-static bool
+static void
 parse_arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "queues", required_argument, NULL, 'q' },
+		{ "results", required_argument, NULL, 'f' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "pairs", required_argument, NULL, 'p' },
+		{ "share", required_argument, NULL, 's' },
+		{ "death", required_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
+	bool good = true;
 	int option;
 
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'q' && sscanf(optarg, "%u-%u", &first_queue, &last_queue) == 2)
-			continue;
-		if (option == 'r' && sscanf(optarg, "%u", &rate) == 1)
-			continue;
-		if (option == 'p' && sscanf(optarg, "%u", &nb_pairs) == 1)
-			continue;
-		return false;
+	while (good && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'f')
+			results = map_file(optarg, sizeof(*results));
+		else if (option == 'd')
+			good = results != NULL && death_plan(optarg, &results->died_at) == 0;
+		else if (option == 'r')
+			good = sscanf(optarg, "%u", &rate) == 1;
+		else if (option == 'p')
+			good = sscanf(optarg, "%u", &nb_pairs) == 1;
+		else
+			good = option == 's' && sscanf(optarg, "%u", &share_size) == 1;
 	}
-	return optind == argc && rate > 0 && nb_pairs <= SEQUENCE_PAIRS &&
-	       first_queue <= last_queue && last_queue < nb_pairs;
+	if (!good || optind != argc || results == NULL || rate == 0 || share_size == 0 ||
+	    nb_pairs > SEQUENCE_PAIRS)
+		rte_exit(EXIT_FAILURE, "usage: sequence EAL-ARGUMENTS -- --results FILE "
+			 "--rate PACKETS-PER-SECOND [--pairs NUMBER] [--share NUMBER] "
+			 "[--death PLAN]\n");
 }
 
 int
 main(int argc, char **argv)
 {
-	int ret;
+	int own = 0;
 
-	ret = rte_eal_init(argc, argv);
-	if (ret < 0 || !parse_arguments(argc - ret, argv + ret))
-		rte_exit(EXIT_FAILURE, "usage: sequence EAL-ARGUMENTS -- --queues FIRST-LAST "
-			 "--rate PACKETS-PER-SECOND [--pairs NUMBER]\n");
+	/* Ours first: there are deaths that come while EAL starts. */
+	while (own < argc - 1 && strcmp(argv[own], "--") != 0)
+		own++;
+	parse_arguments(argc - own, argv + own);
+	if (rte_eal_init(own, argv) < 0)
+		rte_exit(EXIT_FAILURE, "EAL: %s\n", rte_strerror(rte_errno));
 	set_up();
-	set_up_queues();
 	fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
-	printf("{\"ready\":%d}\n", getpid());
-	fflush(stdout);
+	results->ready = now_ns();
 	poll_queues();
 	clean_up();
 	return 0;

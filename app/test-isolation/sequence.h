@@ -9,42 +9,63 @@
 #define SEQUENCE_PORTS 2
 #define SEQUENCE_PAIRS 16
 #define SEQUENCE_FLOWS 64
-#define SEQUENCE_SENDERS 64
 
 #define SEQUENCE_MAGIC 0x736571u
 
 /** What a packet says of itself, behind its UDP header. */
 struct sequence_mark {
 	uint32_t magic;
-	uint32_t sender;	/**< process id: a successor is another sender */
+	uint32_t sender;	/**< owners of a queue, one after the other, have rising numbers */
 	uint16_t port;
 	uint16_t queue;
 	uint32_t flow;
 	uint64_t number;	/**< from 0, without a gap, for each flow */
+	uint64_t sent_at;	/**< in TSC cycles */
 } __attribute__((packed));
 
-/** What came of one sender on one receive queue. */
-struct sequence_counts {
-	uint64_t packets;
-	uint64_t flows;		/**< that were first seen on this queue */
-	uint64_t gaps;		/**< numbers that are missing */
-	uint64_t duplicates;
-	uint64_t reorderings;	/**< packets behind one of a higher number */
+/**
+ * What became of a process so far. It is in a file, where it outlives the process; others read it
+ * as an array of numbers, in this order. Times are CLOCK_MONOTONIC in ns, 0 for not yet.
+ */
+struct sequence_results {
+	uint64_t ready;		/**< EAL is up */
+	uint64_t died_at;	/**< the planned death is due */
+	uint64_t first_packet_at;
+	uint64_t receiving;	/**< queues that have received something */
+	uint64_t sending;	/**< queues that have sent something */
+	uint64_t sent;
+	uint64_t received;
+	uint64_t lost;		/**< numbers that are missing, of flows to this process */
+	uint64_t duplicated;
+	uint64_t reordered;	/**< packets behind one of a higher number */
+	uint64_t foreign;	/**< packets without such a mark */
+	uint64_t gone;		/**< missing, but sent when nobody polled the queue */
+	uint64_t no_mbuf;
+};
+
+struct sequence_flow {
+	uint32_t sender;	/**< 0: nothing has come */
+	uint16_t queue;		/**< on which the latest came */
+	uint64_t sent_at;	/**< of that */
+	uint64_t next;		/**< one above the highest number that came */
+	uint64_t came;		/**< bit n: whether number next - 1 - n did */
+};
+
+/** What came to the queues of one owner and its predecessors. */
+struct sequence_table {
+	uint64_t taken_over_at;	/**< by the present owner, in TSC cycles */
+	struct sequence_flow flows[SEQUENCE_PORTS][SEQUENCE_PAIRS][SEQUENCE_FLOWS];
 };
 
 /**
- * Judge a packet by those that came before it in its flow, whose state is this process's own: its
- * first packet sets the start.
- *
- * @return
- *   0, or -1: no mark that a sender of this program writes, or more senders than fit.
+ * Judge a packet by those that came before it in its flow. The first of a sender sets the start.
+ * Where the packet before a gap was sent earlier than the queue was taken over, the gap is no loss:
+ * the owner before may have received what is missing, or the wire have dropped it.
  */
-int sequence_judge(uint16_t port, uint16_t queue, const struct sequence_mark *mark);
-
-/** Print `"SENDER":{COUNTS},...` of one receive queue. */
-void sequence_print_counts(uint16_t port, uint16_t queue);
+void sequence_judge(struct sequence_table *table, struct sequence_results *results,
+		    uint16_t queue, const struct sequence_mark *mark);
 
 /** Print `[SENDER,PORT,QUEUE,FLOW,RECEIVE-QUEUE,NEXT-NUMBER],...` of all flows seen. */
-void sequence_print_flows(void);
+void sequence_print_flows(const struct sequence_table *table);
 
 #endif /* SEQUENCE_H */

@@ -170,7 +170,14 @@ def kernel_log(since=None):
 
 
 def bad_kernel_log(lines):
-    return [line for line in lines if _BAD_KERNEL_LOG.search(line)]
+    """Complaints. That of a process that reached the limit of its own memory group is none."""
+    bad, oom = [], False
+    for line in lines:
+        oom = oom or "invoked oom-killer" in line
+        if not oom and _BAD_KERNEL_LOG.search(line):
+            bad.append(line)
+        oom = oom and "Memory cgroup out of memory: Killed process" not in line
+    return bad
 
 
 _KMEMLEAK = "/sys/kernel/debug/kmemleak"

@@ -150,6 +150,10 @@ class Leases:
             found += answer.values()
         return found
 
+    def ask(self, question):
+        """The answer to any /bar_lease/ command with its parameters."""
+        return self._telemetry.ask(f"/bar_lease/{question}")
+
     def held_by(self, pid):
         return {name for name, entry in self.all().items()
                 if entry["state"] == "leased" and entry["pid"] == pid}

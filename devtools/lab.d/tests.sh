@@ -54,6 +54,19 @@ long_main() {
 	((failed == 0))
 }
 
+# `lab chaos`: the test of that name, with more deaths, whose last line is what came of it.
+chaos_main() {
+	local deaths=${1:-1000} of_kernel=${kernel:-6.12} log
+	[[ $deaths =~ ^[1-9][0-9]*$ ]] || die "chaos '$deaths' is not a number of deaths"
+	stress=$((deaths * 5))
+	start_lab
+	set_up
+	run_scenarios "$of_kernel" default "chaos@$deaths"
+	log=$lab_dir/log/$of_kernel-chaos@$deaths.log
+	sed -n 's/^# \([0-9]* deaths: .*\)/\1/p' "$log"
+	((failed == 0))
+}
+
 print_summary() {
 	summary_due=
 	echo "$passed passed, $failed failed$( ((skipped == 0)) || echo ", $skipped skipped")"
