@@ -118,7 +118,12 @@ struct vlease_process {
 	/* A secondary: holder of leases. */
 	struct bar_lessee *lessee;
 	bool exit_with_primary;
-	bool lost[VLEASE_MAX_VQS];	/* a lease, and has not got one since */
+	/* Of leases: what the application is still to be told of; interrupt thread. */
+	struct vlease_queue_news {
+		bool is_lost;		/* and no other was granted since */
+		bool lost, regained;	/* not told yet */
+	} news[VLEASE_MAX_VQS];
+	bool has_news;
 	/* ethdev's, in shared memory, when dev->data is a copy: see the lessee's file. */
 	struct rte_eth_dev_data *shared_data;
 	/* What ethdev's fast path of this process takes for the queues; see the lessee's file. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_interrupts.h>
 
 #include "rte_pmd_virtio_lease.h"
@@ -14,6 +15,9 @@
 
 /* How long the primary may take for a call: longer than the device for a control command. */
 #define CALL_TIMEOUT_MS 2000
+
+/* How much later than a lease an application learns of its end: leases are given back meanwhile. */
+#define NEWS_DELAY_US 5000
 
 static uint32_t
 doorbell_slot(const struct vlease_process *process, unsigned int queue)
@@ -123,18 +127,53 @@ tell_queue(const struct vlease_process *process, unsigned int queue, bool held)
 	raise_event(process, RTE_ETH_EVENT_QUEUE_STATE, &event);
 }
 
+/* At most one loss and one gain a queue are due: the latest, in their order. */
+static void
+tell_news(void *arg)
+{
+	struct vlease_process *process = arg;
+	struct vlease_queue_news *news;
+	unsigned int i;
+
+	process->has_news = false;
+	for (i = 0; i < 2 * process->adapter->max_pairs; i++) {
+		news = &process->news[i];
+		if (news->regained && news->is_lost)
+			tell_queue(process, i, true);
+		if (news->lost)
+			tell_queue(process, i, false);
+		if (news->regained && !news->is_lost)
+			tell_queue(process, i, true);
+		news->lost = false;
+		news->regained = false;
+	}
+}
+
+/* The lessor waits for its leases, and must not wait for what an application does with an event. */
+static void
+note_news(struct vlease_process *process)
+{
+	if (!process->has_news)
+		process->has_news = rte_eal_alarm_set(NEWS_DELAY_US, tell_news, process) == 0;
+	if (!process->has_news)
+		tell_news(process);
+}
+
 static void
 granted(void *arg, unsigned int queue, void *address)
 {
 	struct vlease_process *process = arg;
+	struct vlease_queue_news *news = &process->news[queue];
 
 	look_again(process);
 	if (!is_set_up(process, queue))
 		return;
 	vlease_doorbell_offer(doorbell_slot(process, queue), address);
-	if (process->lost[queue])
-		tell_queue(process, queue, true);
-	process->lost[queue] = false;
+	if (!news->is_lost)
+		return;
+	news->is_lost = false;
+	news->regained = true;
+	note_news(process);
 }
 
 /* May run as a signal handler: then stores are all it does, and the lessor's word comes later. */
@@ -146,8 +185,9 @@ lost(void *arg, unsigned int queue)
 	vlease_doorbell_withdraw(doorbell_slot(process, queue));
 	if (!rte_thread_is_intr())
 		return;
-	process->lost[queue] = true;
-	tell_queue(process, queue, false);
+	process->news[queue].is_lost = true;
+	process->news[queue].lost = true;
+	note_news(process);
 }
 
 static bool
@@ -288,6 +328,7 @@ vlease_lessee_destroy(struct vlease_process *process)
 	for (i = 0; i < 2 * process->adapter->max_pairs; i++)
 		vlease_doorbell_withdraw(doorbell_slot(process, i));
 	bar_lessee_destroy(process->lessee);
+	rte_eal_alarm_cancel(tell_news, process);
 	if (process->shared_data != NULL) {
 		free(dev->data);
 		dev->data = process->shared_data;
