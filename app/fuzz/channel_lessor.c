@@ -181,6 +181,8 @@ check_slot(const struct slot *slot, unsigned int slice)
 				break;
 		require(known != NULL, "a holder is a peer");
 		require(peer->process != NULL, "a holder has said who it is");
+		require(peer->channel != NULL || state != BAR_LEASE_LEASED,
+			"who has hung up can use nothing");
 	}
 	require((peer != NULL) == (state == BAR_LEASE_LEASED || state == BAR_LEASE_REVOKED),
 		"what is leased has a holder, and nothing else");

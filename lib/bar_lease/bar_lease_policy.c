@@ -175,7 +175,7 @@ bar_lease_format_rule(const struct bar_lease_rule *rule, char *text, size_t size
 		at += snprintf(all + at, sizeof(all) - (size_t)at, ":slices=%u-%u", rule->first,
 			       rule->last);
 	at += format_part(all + at, sizeof(all) - (size_t)at, "max", rule->max_slices);
-	at += format_part(all + at, sizeof(all) - (size_t)at, "peers", rule->max_peers);
+	format_part(all + at, sizeof(all) - (size_t)at, "peers", rule->max_peers);
 	return snprintf(text, size, "%s%s", all, rule->deny ? ":deny" : "");
 }
 

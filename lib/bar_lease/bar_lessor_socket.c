@@ -21,12 +21,14 @@
 static int
 take_connection(struct bar_lessor *lessor)
 {
+	/* cppcheck-suppress nullPointer ; accept4(2) allows it */
 	int fd = accept4(lessor->listener_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
 		return fd;
 	/* Without a descriptor it could not be refused, and would wake us up for ever. */
 	close(lessor->spare_fd);
+	/* cppcheck-suppress nullPointer ; accept4(2) allows it */
 	fd = accept4(lessor->listener_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);

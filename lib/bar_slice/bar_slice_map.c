@@ -82,6 +82,7 @@ bar_slice_unmap(void *address, size_t length)
 	if (ret != 0)
 		return ret;
 	if (munmap(address, length) != 0)
+		/* cppcheck-suppress deallocret ; it was not released, and is only named */
 		return bar_slice_fail(errno, "mapping at %p: munmap: %s", address,
 				      strerror(errno));
 	return 0;

@@ -81,7 +81,7 @@ vfio_device_map_bar(const struct vfio_device *device, unsigned int index, uint64
 		    size_t length, void **address)
 {
 	uint64_t in_page = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
-	struct vfio_device_bar bar;
+	struct vfio_device_bar bar = { 0 };
 	void *mapping;
 	int ret;
 

@@ -32,6 +32,7 @@ take_kept(struct vfio_device *device)
 
 	pthread_mutex_lock(&kept_lock);
 	for (link = &kept_groups; *link != NULL; link = &(*link)->next)
+		/* cppcheck-suppress nullPointerRedundantCheck ; the loop has just looked */
 		if ((*link)->id == device->group_id)
 			break;
 	kept = *link;
