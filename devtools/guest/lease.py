@@ -75,8 +75,9 @@ def kill_at_full_speed(victim):
 
 def process(number, *, name=None, devargs=None, processes=PROCESSES, share=SHARE, eal=(), app=(),
             **options):
-    """Process 0 is the primary; the others are secondaries."""
-    devices = PORTS if devargs is None else [f"{port},{devargs}" for port in PORTS]
+    """Process 0 is the primary; the others are secondaries. {port} in devargs is the port."""
+    devices = PORTS if devargs is None else [f"{port},{devargs.format(port=port)}"
+                                             for port in PORTS]
     started = Testpmd(name or ("primary" if number == 0 else f"secondary{number}"),
                       devices=devices, plugins=[driver_plugin()], secondary=number > 0,
                       proc_id=number, num_procs=processes, queues=processes * share,
