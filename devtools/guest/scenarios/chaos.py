@@ -60,7 +60,8 @@ WAYS = {
 # How many times, or how many instructions; a share has two queues each way on two ports.
 COUNTS = {"burst": 3000, "put": 120, "hello": len(PORTS), "request": 8, "grant": 8, "map": 8}
 SERVING = ("outside", "now", "burst", "put")    # moments of one that forwards
-ASKING = ("outside", "request", "grant", "map")   # of one that takes over
+HANDSHAKE = ("request", "grant", "map")
+ASKING = ("outside", *HANDSHAKE)                # of one that takes over
 
 seed = time.time_ns() % 100000
 chance = random.Random(seed)
@@ -89,7 +90,7 @@ class Process:
     """A sequence process, from its start on."""
 
     serial = 0
-    planned = collections.Counter()     # deaths by moment and way
+    died = collections.Counter()        # by moment and way
 
     def __init__(self, death=None):
         Process.serial += 1
@@ -124,7 +125,6 @@ class Process:
     def _note(self, moment, way):
         self.moment, self.way = moment, way
         self.plan = f"{moment} {way} {chance.randint(1, COUNTS.get(moment, 1))}"
-        Process.planned[moment, way] += 1
 
     @property
     def results(self):
@@ -277,6 +277,7 @@ class Chaos:
 
     def note_death(self, process):
         self.deaths += 1
+        Process.died[process.moment, process.way] += 1
         self.total.update(process.bury()._asdict())
 
     def operate(self, process):
@@ -327,7 +328,12 @@ class Chaos:
         first = share.owner.results.first_packet_at
         if share.open and first:
             self.measure(share, first)
-        return not share.open and share.owner.forwards
+        if not share.owner.forwards:
+            return False
+        if share.owner.plan and share.owner.moment in HANDSHAKE:
+            share.owner.doom("outside", "kill")     # its moment has passed
+        # A process that has one plan gets no other: which of them came true could not be told.
+        return not share.open and not share.owner.plan
 
     def measure(self, share, first_packet_at):
         self.hear()
@@ -357,6 +363,8 @@ class Chaos:
             yield share
 
     def _strike_heir(self, share):
+        if share.standby.plan:
+            return
         moment = chance.choice(ASKING)
         share.standby.doom(moment, chance.choice(WAYS[moment]))
 
@@ -503,15 +511,15 @@ check(chaos.primary.quit() == 0, "the primary did not exit cleanly")
 total = chaos.total
 
 
-def planned(place):
+def died(place):
     """How many deaths by moment (0) or way (1)."""
     counts = collections.Counter()
-    for plan, count in Process.planned.items():
+    for plan, count in Process.died.items():
         counts[plan[place]] += count
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
-report(f"{took:.0f} s, {took / chaos.deaths:.2f} s a death; {planned(0)}; {planned(1)}")
+report(f"{took:.0f} s, {took / chaos.deaths:.2f} s a death; {died(0)}; {died(1)}")
 report(f"{total['sent']} packets sent, {total['received']} received; {total['gone']} went with the "
        f"dead that had received them, {total['foreign']} were foreign, {total['reordered']} late; "
        f"{len(chaos.revoked)} revokes measured; a process starts in "
