@@ -110,6 +110,8 @@ def wrong_arguments():
                             ("memattr=uc", "the values are wc (write-combining) and nc"),
                             ("packed=2", "the values are 0 and 1"),
                             ("packed=1", "the device does not offer RING_PACKED"),
+                            ("policy=uid0;user7", "position 6, 'user7': none of uid, gid"),
+                            ("socket=here", "an absolute path"),
                             ("foo=1", "the arguments are memattr=wc|nc")):
         refused(argument, PORT0, f"argument {argument.partition('=')[0]}", cause,
                 arguments="," + argument)
