@@ -468,13 +468,16 @@ class Testpmd(Program):
 
     def __init__(self, name, *, devices=PORTS, plugins=(), secondary=False, proc_id=0, num_procs=1,
                  queues=1, mode="flowgen", cpu=0, lcore=None, mbufs=16384, prefix="lab", eal=(),
-                 app=(), wait=120):
-        """Start it and wait for its prompt for wait seconds; with wait=0 do not wait."""
+                 app=(), wrapper=(), wait=120):
+        """
+        Start it, as the last argument of a wrapper, and wait for its prompt for wait seconds; with
+        wait=0 do not wait.
+        """
         self.prefix = prefix
         # No two processes share an lcore id: the caches of a shared mempool are per id.
         main = 2 * proc_id if lcore is None else lcore
         worker = main + 1
-        argv = ["dpdk-testpmd", "--lcores", f"{main}@{cpu},{worker}@{cpu}", "-n", "1",
+        argv = [*wrapper, "dpdk-testpmd", "--lcores", f"{main}@{cpu},{worker}@{cpu}", "-n", "1",
                 "--file-prefix", prefix,
                 "--proc-type", "secondary" if secondary else "primary"]
         for plugin in plugins:
