@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
+# kernels: 6.12
 """A lessee with a pool of its own loses no buffer when it is killed; of a shared pool it does"""
 
 import re
