@@ -13,7 +13,7 @@
 #define PATIENCE_US 10000
 
 static void
-note_object(struct rte_mempool *mempool, void *arg, void *object, unsigned int index)
+note_object(struct rte_mempool *mempool __rte_unused, void *arg, void *object, unsigned int index)
 {
 	struct vlease_pool *pool = arg;
 
