@@ -213,9 +213,9 @@ struct bar_lessor_conf {
 	 */
 	int (*call)(void *arg, uint32_t code, int32_t value);
 	/**
-	 * Of each slice, for anybody to read, and written by the EAL interrupt thread, never back
-	 * to 0; may be in shared memory, and must last until bar_lessor_destroy(). NULL: not
-	 * counted.
+	 * Of each slice, for anybody to read, with atomic loads, and written by the EAL interrupt
+	 * thread, never back to 0; may be in shared memory, and must last until
+	 * bar_lessor_destroy(). NULL: not counted.
 	 */
 	struct bar_lease_counters *counters;
 	/** Who may lease what, NULL: everybody everything. Copied. */

@@ -74,6 +74,12 @@ struct bar_lessee {
 	struct want wants[];
 };
 
+static int
+want_state(const struct want *want)
+{
+	return __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
+}
+
 static void
 want_set(struct want *want, enum want_state state)
 {
@@ -110,7 +116,7 @@ void
 bar_lessee_request(struct bar_lessee *lessee, unsigned int slice)
 {
 	struct want *want = &lessee->wants[slice];
-	int state = __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
+	int state = want_state(want);
 
 	if (state == WANT_ASKED || state == WANT_HELD || state == WANT_YIELDED)
 		return;
@@ -148,7 +154,7 @@ mapping_lost(void *arg)
 static bool
 want_lose(struct want *want)
 {
-	int state = __atomic_load_n(&want->state, __ATOMIC_ACQUIRE);
+	int state = want_state(want);
 
 	while (state == WANT_HELD || state == WANT_LOST)
 		if (__atomic_compare_exchange_n(&want->state, &state, WANT_ASKED, false,
@@ -175,7 +181,7 @@ on_grant(struct bar_lessee *lessee, unsigned int slice, int32_t lease, int dmabu
 	struct want *want = &lessee->wants[slice];
 	int ret;
 
-	if (want->state != WANT_ASKED || dmabuf < 0)
+	if (want_state(want) != WANT_ASKED || dmabuf < 0)
 		return;
 	want_unmap(want);
 	want->lease = lease;
@@ -196,7 +202,7 @@ on_refusal(struct bar_lessee *lessee, const struct lease_message *message)
 {
 	struct want *want = &lessee->wants[message->slice];
 
-	if (want->state != WANT_ASKED)
+	if (want_state(want) != WANT_ASKED)
 		return;
 	if (want->last_error != message->value) {
 		want->last_error = message->value;
@@ -231,7 +237,7 @@ give_back_yielded(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < lessee->nb_wants; i++)
-		if (lessee->wants[i].state == WANT_YIELDED)
+		if (want_state(&lessee->wants[i]) == WANT_YIELDED)
 			busy |= want_give_back(&lessee->wants[i]);
 	lessee->timer = busy;
 	if (!busy || rte_eal_alarm_set(BUSY_POLL_US, give_back_yielded, lessee) == 0)
@@ -240,7 +246,7 @@ give_back_yielded(void *arg)
 	lessee->timer = false;
 	/* The thread that is busy gives it back itself, when it asks anew. */
 	for (i = 0; i < lessee->nb_wants; i++)
-		if (lessee->wants[i].state == WANT_YIELDED)
+		if (want_state(&lessee->wants[i]) == WANT_YIELDED)
 			want_set(&lessee->wants[i], WANT_LOST);
 }
 
@@ -249,7 +255,7 @@ on_revoke(struct bar_lessee *lessee, unsigned int slice, int32_t lease)
 {
 	struct want *want = &lessee->wants[slice];
 
-	if (want->state == WANT_YIELDED)
+	if (want_state(want) == WANT_YIELDED)
 		return; /* the answer will come */
 	if (!want_lose(want)) {
 		send_about(lessee, LEASE_RELEASE, slice, lease);
@@ -607,7 +613,7 @@ lessee_teardown(void *arg)
 		want = &lessee->wants[i];
 		want_unmap(want);
 		if (lessee->channel != NULL && (want_lose(want) || want->release_due ||
-						want->state == WANT_YIELDED))
+						want_state(want) == WANT_YIELDED))
 			send_about(lessee, LEASE_RELEASE, i, want->lease);
 	}
 	lease_watch_remove(lessee->channel);

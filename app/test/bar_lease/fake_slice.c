@@ -34,7 +34,7 @@ static struct {
 static unsigned int nb_exports;
 
 static struct {
-	uint32_t *address;
+	uint32_t *_Atomic address;
 	bool off;
 	bool lost;
 	bar_slice_lost_fn fn;
@@ -104,7 +104,7 @@ bar_slice_export(int device_fd, const struct bar_slice_support *support, unsigne
 	struct stat status;
 	int fd;
 
-	if (__atomic_load_n(&world.owner_uses, __ATOMIC_SEQ_CST) != 0)
+	if (world.owner_uses != 0)
 		world.granted_while_used = true;
 	if (world.export_error != 0)
 		return world.export_error;
@@ -159,7 +159,7 @@ bar_slice_map(int dmabuf_fd, size_t length, bar_slice_lost_fn lost, void *arg, v
 	void *mapping;
 
 	if (world.map_error != 0) {
-		__atomic_fetch_add(&world.failed_maps, 1, __ATOMIC_SEQ_CST);
+		world.failed_maps++;
 		return world.map_error;
 	}
 	if (is_revoked(dmabuf_fd))
@@ -169,11 +169,11 @@ bar_slice_map(int dmabuf_fd, size_t length, bar_slice_lost_fn lost, void *arg, v
 		return -errno;
 	for (i = 0; mappings[i].address != NULL; i++)
 		assert_true(i + 1 < MAX_MAPPINGS);
-	mappings[i].address = mapping;
 	mappings[i].off = false;
 	mappings[i].lost = false;
 	mappings[i].fn = lost;
 	mappings[i].arg = arg;
+	mappings[i].address = mapping;
 	*address = mapping;
 	return 0;
 }

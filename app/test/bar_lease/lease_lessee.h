@@ -14,14 +14,14 @@
 struct hand {
 	struct bar_lessee *lessee;
 	bool destroy_at_hangup;
-	void *volatile address[NB_SLICES];	/* as a driver's doorbell */
-	volatile unsigned int granted[NB_SLICES];
-	volatile unsigned int lost[NB_SLICES];
-	volatile bool busy[NB_SLICES];
-	volatile unsigned int hangups;
-	volatile unsigned int notices;		/* how many came; then the latest */
-	uint32_t notice_code;
-	int32_t notice_value;
+	void *_Atomic address[NB_SLICES];	/* as a driver's doorbell */
+	_Atomic unsigned int granted[NB_SLICES];
+	_Atomic unsigned int lost[NB_SLICES];
+	_Atomic bool busy[NB_SLICES];
+	_Atomic unsigned int hangups;
+	_Atomic unsigned int notices;		/* how many came; then the latest */
+	_Atomic uint32_t notice_code;
+	_Atomic int32_t notice_value;
 };
 
 extern struct hand hand;

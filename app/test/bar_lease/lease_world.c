@@ -244,7 +244,7 @@ tell(void *arg, const struct bar_lease_event *event)
 	assert_ptr_equal(arg, &world);
 	if (world.nb_told < MAX_TOLD)
 		world.told[world.nb_told] = *event;
-	__atomic_store_n(&world.nb_told, world.nb_told + 1, __ATOMIC_RELEASE);
+	world.nb_told++;
 }
 
 static uint64_t
@@ -308,7 +308,7 @@ lessor_create(struct bar_lessor_conf *conf, const char *rules)
 const struct bar_lease_event *
 told(enum bar_lease_event_type type, int slice)
 {
-	unsigned int i, count = __atomic_load_n(&world.nb_told, __ATOMIC_ACQUIRE);
+	unsigned int i, count = world.nb_told;
 
 	for (i = 0; i < count && i < MAX_TOLD; i++)
 		if (world.told[i].type == type && (slice == -1 || world.told[i].slice == slice))
@@ -337,6 +337,12 @@ wait_told(enum bar_lease_event_type type, int slice)
 	if (!eventually(is_told, &tale))
 		fail_msg("nothing was told of %s, slice %d", bar_lease_event_name(type), slice);
 	return told(type, slice);
+}
+
+uint64_t
+counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 struct bar_lease_info

@@ -37,31 +37,32 @@ enum event_kind { EVENT_EXPORT, EVENT_REVOKE, EVENT_RESET };
 
 #define MAX_TOLD 65536
 
+/* The test and the interrupt thread use it at the same time. */
 struct world {
 	struct bar_lessor *lessor;
 	/* What the fakes answer. */
-	int export_error;		/* negative errno, or 0 */
-	int revoke_error;
-	int map_error;
-	unsigned int failed_maps;	/* atomic */
-	int reset_error;
-	bool reset_waits;		/* until reset_go() */
+	_Atomic int export_error;		/* negative errno, or 0 */
+	_Atomic int revoke_error;
+	_Atomic int map_error;
+	_Atomic unsigned int failed_maps;
+	_Atomic int reset_error;
+	_Atomic bool reset_waits;	/* until reset_go() */
 	struct bar_lease_counters counters[NB_SLICES];
 	bool no_calls;			/* the lessor takes none */
-	int call_result;
-	uint32_t failing_call;		/* with this code: -EPERM; 0: none */
-	unsigned int calls;		/* how many came; then the latest */
-	uint32_t call_code;
-	int32_t call_value;
-	pid_t reset_watches;		/* notes whether it had ended when reset was called */
-	bool reset_saw_end;
-	int owner_uses;			/* atomic: the lessor's process has taken a slice */
-	bool granted_while_used;	/* an export came while it had */
+	_Atomic int call_result;
+	_Atomic uint32_t failing_call;	/* with this code: -EPERM; 0: none */
+	_Atomic unsigned int calls;	/* how many came; then the latest */
+	_Atomic uint32_t call_code;
+	_Atomic int32_t call_value;
+	_Atomic pid_t reset_watches;	/* notes whether it had ended when reset was called */
+	_Atomic bool reset_saw_end;
+	_Atomic int owner_uses;		/* the lessor's process has taken a slice */
+	_Atomic bool granted_while_used;	/* an export came while it had */
 	int reply_error;		/* of rte_mp_request_sync(), a positive errno */
-	bool pauses_never_end;		/* of a refused lessee, by themselves */
-	unsigned int nb_told;		/* events that the lessor has told; the first of them */
+	_Atomic bool pauses_never_end;	/* of a refused lessee, by themselves */
+	_Atomic unsigned int nb_told;	/* events that the lessor has told; the first of them */
 	struct bar_lease_event told[MAX_TOLD];
-	uint64_t doorbells[NB_SLICES];
+	_Atomic uint64_t doorbells[NB_SLICES];
 	/* In place of the lessor's action, when set. */
 	rte_mp_t scripted_primary;
 };
@@ -94,6 +95,9 @@ bool eventually(bool (*condition)(void *arg), void *arg);
 /* The first event of this type that the lessor has told, of a slice or, for -1, of any. */
 const struct bar_lease_event *told(enum bar_lease_event_type type, int slice);
 const struct bar_lease_event *wait_told(enum bar_lease_event_type type, int slice);
+
+/* One of world.counters. */
+uint64_t counted(const uint64_t *counter);
 
 struct bar_lease_info slice_info(unsigned int slice);
 enum bar_lease_state slice_state(unsigned int slice);

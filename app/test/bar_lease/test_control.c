@@ -30,7 +30,7 @@ one_lease_is_revoked(void **state)
 	assert_true(agent_sees_revoked(agent));
 	assert_int_equal(slice_state(1), BAR_LEASE_REVOKED);
 	assert_int_equal(slice_state(0), BAR_LEASE_LEASED);
-	assert_int_equal(world.counters[1].lost, 1);
+	assert_int_equal(counted(&world.counters[1].lost), 1);
 	assert_int_equal(bar_lessor_revoke(world.lessor, 1), -EALREADY);
 	assert_int_equal(count_events(EVENT_RESET, 1), 0);
 	agent_say(agent, LEASE_RELEASE, 1, message.value);

@@ -80,6 +80,11 @@ refused_lessee_is_woken(void **state)
 
 	world.pauses_never_end = true;
 	hand_create();
+	/* Nothing but the slice's state tells this thread of the answer. */
+	for (i = 0; i < 100; i++) {
+		bar_lessee_request(hand.lessee, 3);
+		sleep_ms(1);
+	}
 	for (i = 0; i < 100; i++) {
 		bar_lessee_request(hand.lessee, 3);
 		interrupts_pass();

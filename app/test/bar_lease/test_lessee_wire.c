@@ -331,7 +331,7 @@ revoked_dmabuf_is_let_go_of(void **state)
 static bool
 has_failed_to_map(void *arg)
 {
-	return __atomic_load_n(&world.failed_maps, __ATOMIC_SEQ_CST) == 1;
+	return world.failed_maps == 1;
 }
 
 /* Its queue was full: the release goes ahead of the next request, which would be refused else. */

@@ -166,14 +166,15 @@ static unsigned int
 read_leases(const struct vlease_adapter *adapter, uint16_t first, uint16_t nb_queues,
 	    struct rte_eth_xstat *xstats, unsigned int n)
 {
+	const uint64_t *counter;
 	unsigned int i, j;
 
 	for (i = 0; i < nb_queues; i++)
 		for (j = 0; j < RTE_DIM(lease_xstats); j++, n++) {
 			xstats[n].id = n;
-			memcpy(&xstats[n].value, RTE_PTR_ADD(&adapter->leases[first + 2 * i],
-							     lease_xstats[j].offset),
-			       sizeof(xstats[n].value));
+			counter = RTE_PTR_ADD(&adapter->leases[first + 2 * i],
+					      lease_xstats[j].offset);
+			xstats[n].value = __atomic_load_n(counter, __ATOMIC_RELAXED);
 		}
 	return n;
 }
