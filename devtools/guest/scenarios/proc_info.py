@@ -79,10 +79,10 @@ for queue in queues_of(1):
 text = proc_info("--show-port-private")
 check(text.count("features:") == len(PORTS) and "RING_RESET" in text, f"private: {text}")
 check(text.count("rxq2: 256 descriptors, started\n") == len(PORTS), f"private: {text}")
-refused = subprocess.run(["dpdk-proc-info", *eal_arguments(), "--", "--dump-regs=/tmp/registers"],
+refused = subprocess.run(["dpdk-proc-info", *eal_arguments(), "--", "--dump-regs=/tmp/refused"],
                          capture_output=True, text=True, timeout=60, check=False)
 check(refused.stdout.count("Error getting device reg info: -95") == len(PORTS) and
-      not glob.glob("/tmp/registers*"), f"registers: {refused.stdout}")
+      not glob.glob("/tmp/refused*"), f"registers: {refused.stdout}")
 text = Telemetry("lab").ask("/ethdev/dump_priv,0")
 check(f"rxq2: 256 descriptors, started, leased, process {secondary.pid}\n" in text, text)
 
