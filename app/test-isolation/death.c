@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_common.h>
 
 #include <bar_lease_private.h>
 
+#include "clock.h"
 #include "death.h"
 
 #define MEGABYTE (1 << 20)
@@ -33,15 +33,6 @@ static struct {
 static __thread int granted = -1;	/* the descriptor that has just arrived */
 static rte_mempool_enqueue_t put;
 static volatile uint8_t sink;
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- Ways: all of them may be called in a signal handler, but for the last one ---- */
 

@@ -29,12 +29,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bar_slice.h>
 #include <bar_slice_doorbell.h>
 #include <vfio_device.h>
+
+#include "clock.h"
 
 #define MAX_WRITERS 64
 #define FAULTS_ENOUGH 3		/* of one page: it will not come back */
@@ -273,15 +274,6 @@ hear_all(uint32_t round, const char *what)
 	for (i = 0; i < nb_writers; i++)
 		if (recv(channels[i], &word, 1, 0) != 1)
 			fail("round %u: a writer %s: %s", round, what, strerror(errno));
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 /* Return how long the revoke took, in nanoseconds. */

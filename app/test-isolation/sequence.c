@@ -36,7 +36,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -50,6 +49,7 @@
 
 #include <rte_pmd_virtio_lease.h>
 
+#include "clock.h"
 #include "death.h"
 #include "sequence.h"
 
@@ -175,15 +175,6 @@ send_some(struct own_queue *q, uint64_t now)
 }
 
 /* ---- Receiving ---- */
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void
 note_first(struct own_queue *q)
