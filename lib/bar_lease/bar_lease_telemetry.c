@@ -112,17 +112,29 @@ slice_name(const struct request *request, unsigned int slice)
 
 /* ---- Slices ---- */
 
-static void
-add_slice(struct request *request, unsigned int slice, const struct bar_lease_info *info)
+/* Which slice, and whose. */
+static struct rte_tel_data *
+new_slice_entry(const struct request *request, unsigned int slice,
+		const struct bar_lease_info *info)
 {
 	struct rte_tel_data *entry = new_entry();
 
 	if (entry == NULL)
-		return;
+		return NULL;
 	rte_tel_data_add_dict_string(entry, "slice", slice_name(request, slice));
 	rte_tel_data_add_dict_string(entry, "state", bar_lease_state_name(info->state));
 	rte_tel_data_add_dict_int(entry, "pid", info->pid);
 	rte_tel_data_add_dict_uint(entry, "uid", info->uid);
+	return entry;
+}
+
+static void
+add_slice(struct request *request, unsigned int slice, const struct bar_lease_info *info)
+{
+	struct rte_tel_data *entry = new_slice_entry(request, slice, info);
+
+	if (entry == NULL)
+		return;
 	rte_tel_data_add_dict_uint(entry, "granted", info->granted);
 	rte_tel_data_add_dict_uint(entry, "refused", info->refused);
 	rte_tel_data_add_dict_uint(entry, "granted_at", info->granted_at);
@@ -135,14 +147,10 @@ static void
 add_lease(struct request *request, unsigned int slice, const struct bar_lease_info *info)
 {
 	const struct bar_lessor *lessor = request->lessor;
-	struct rte_tel_data *entry = new_entry();
+	struct rte_tel_data *entry = new_slice_entry(request, slice, info);
 
 	if (entry == NULL)
 		return;
-	rte_tel_data_add_dict_string(entry, "slice", slice_name(request, slice));
-	rte_tel_data_add_dict_string(entry, "state", bar_lease_state_name(info->state));
-	rte_tel_data_add_dict_int(entry, "pid", info->pid);
-	rte_tel_data_add_dict_uint(entry, "uid", info->uid);
 	rte_tel_data_add_dict_uint(entry, "since", info->granted_at);
 	if (lessor->doorbells != NULL)
 		rte_tel_data_add_dict_uint(entry, "doorbells",
