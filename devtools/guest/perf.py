@@ -12,8 +12,8 @@ import re
 import sys
 import time
 
-from lab import (PORTS, Testpmd, bind, check, driver_plugin, host, load_module, report, unbind,
-                 wait_until, write)
+from lab import (PORTS, CheckFailed, Testpmd, bind, check, driver_plugin, host, load_module, report,
+                 unbind, wait_until, write)
 
 KERNEL_DRIVER = {"ours": "dmabuf-vfio-pci", "stock": "vfio-pci"}
 
@@ -22,14 +22,19 @@ PROPERTIES = {"packed": "packed", "mrg": "mrg_rxbuf", "order": "in_order"}
 FEATURES = {"packed": "VIRTIO_F_RING_PACKED", "mrg": "VIRTIO_NET_F_MRG_RXBUF",
             "order": "VIRTIO_F_IN_ORDER"}
 
-# The load: so many packets go round in each direction, in such bursts. All together fit into one
-# ring, also one that lacks a batch of buffers, so that nothing is lost.
-IN_FLIGHT = 64
+# The load: so many packets go round in each direction, in such bursts. They are most of a ring,
+# as under load, but fit into one that lacks a batch of buffers, so that nothing is lost.
+IN_FLIGHT = 192
 BURSTS = {"taps": (32, 8), "vhost-user": (32,)}
 
 WARM_UP_S = 0.3
 MEASURED_S = 1.5
 PATIENCE_S = 5
+WARM_UP_PATIENCE_S = 1
+
+# A back end in another process does not know where buffers are that it has never touched: it asks
+# QEMU, and drops the packet. Such a round is run again.
+ATTEMPTS = {"taps": 1, "vhost-user": 5}
 
 
 def unplug(number, port):
@@ -68,14 +73,14 @@ def packets(testpmd):
     return sum(testpmd.port_stats(port)["RX-packets"] for port in (0, 1))
 
 
-def take_in(testpmd):
+def take_in(testpmd, patience):
     """Receive what is on its way; return how many packets that was.
 
     On a busy host, the back end may not get to run for a while: silence means that all have
     arrived only once they have.
     """
     first = before = packets(testpmd)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience
     while True:
         testpmd.receive_only(0.3)
         now = packets(testpmd)
@@ -103,28 +108,35 @@ def send_round(testpmd, burst):
 def warm_up(testpmd):
     """Until a round loses nothing.
 
-    Queues get their buffers, and ours their leases, when they are first used. A back end does not
-    know yet where buffers are that it has never touched: it asks QEMU, and drops the packet.
+    Queues get their buffers, and ours their leases, when they are first used.
     """
     def round_is_whole():
         send_round(testpmd, IN_FLIGHT)
         testpmd.stop()
-        return take_in(testpmd) == 2 * IN_FLIGHT
+        return take_in(testpmd, WARM_UP_PATIENCE_S) == 2 * IN_FLIGHT
 
     wait_until(round_is_whole, 60, f"{testpmd.name}: as many packets come back as were sent")
 
 
-def measure(testpmd, burst):
+def measure_round(testpmd, burst):
+    """The results of a round, and how many packets went round to its end."""
     send_round(testpmd, burst)
     before = sample(testpmd)
     time.sleep(MEASURED_S)
     seconds, count, doorbells = (now - then for now, then in zip(sample(testpmd), before))
     testpmd.stop()
     check(count > 0, f"{testpmd.name}: no packet goes round, in bursts of {burst}")
-    found = take_in(testpmd)
-    check(found == 2 * IN_FLIGHT,
-          f"{testpmd.name}: {found} packets went round, not {2 * IN_FLIGHT}")
-    return {"packets_per_second": count / seconds, "doorbells_per_packet": doorbells / count}
+    return ({"packets_per_second": count / seconds, "doorbells_per_packet": doorbells / count},
+            take_in(testpmd, PATIENCE_S))
+
+
+def measure(testpmd, burst, attempts):
+    for _ in range(attempts):
+        results, found = measure_round(testpmd, burst)
+        if found == 2 * IN_FLIGHT:
+            return results
+        report(f"{testpmd.name}: {found} packets went round, not {2 * IN_FLIGHT}")
+    raise CheckFailed(f"{testpmd.name}: none of {attempts} rounds was whole")
 
 
 def check_counter(testpmd, rung_before, said_before):
@@ -134,8 +146,9 @@ def check_counter(testpmd, rung_before, said_before):
     check(rung == said, f"{rung} doorbells by QEMU, {said} by the driver")
 
 
-def turn(driver, bursts):
+def turn(driver, back_end):
     """The results of one testpmd, for each size of bursts."""
+    bursts = BURSTS[back_end]
     for port in PORTS:
         bind(port, KERNEL_DRIVER[driver])
     plugins = [driver_plugin()] if driver == "ours" else []
@@ -147,7 +160,7 @@ def turn(driver, bursts):
     rung, said = host.doorbells(), doorbells_by_driver(testpmd)
     for burst in bursts:
         yield {"driver": driver, "runs": modes.copy().pop(), "burst": burst,
-               **measure(testpmd, burst)}
+               **measure(testpmd, burst, ATTEMPTS[back_end])}
     if driver == "ours" and len(bursts) > 1:
         check_counter(testpmd, rung, said)
     check(testpmd.quit() == 0, f"{driver} did not exit cleanly")
@@ -157,7 +170,7 @@ def alternate(back_end, mode, number):
     """One turn of each, ours first or stock first by turns as well."""
     texts = []
     for driver in sorted(KERNEL_DRIVER, reverse=number % 2 == 1):
-        for result in turn(driver, BURSTS[back_end]):
+        for result in turn(driver, back_end):
             host.ask("result " + json.dumps({"back_end": back_end, "mode": mode, "round": number,
                                              **result}))
             texts.append(f"{driver} {result['packets_per_second'] / 1000:.0f}")
