@@ -256,6 +256,11 @@ struct vlease_txq {
 	uint16_t *free_ids;	/**< behind slots[]; not used in order */
 	uint64_t refused;	/**< mbuf flags: what frames must not ask of this queue */
 	/**
+	 * By RTE_MBUF_F_TX_L4_MASK: where in its header a protocol has its checksum; beyond every
+	 * frame if frames must not ask for it.
+	 */
+	uint32_t cksum_offset[4];
+	/**
 	 * Of all mbufs in slots without VLEASE_SLOT_FOREIGN: they were direct, unshared and of
 	 * one segment when they were sent, nobody else may have changed that, and so they return
 	 * to their pool without another look. Changes only while no frame is pending.

@@ -58,6 +58,20 @@ tx_refused(uint64_t offloads)
 	return refused;
 }
 
+static void
+tx_set_cksum_offsets(struct vlease_txq *q)
+{
+	uint32_t *offsets = q->cksum_offset;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(q->cksum_offset); i++)
+		offsets[i] = UINT32_MAX;
+	if (q->refused & RTE_MBUF_F_TX_L4_MASK)
+		return;
+	offsets[RTE_MBUF_F_TX_TCP_CKSUM / TX_L4_STEP] = offsetof(struct rte_tcp_hdr, cksum);
+	offsets[RTE_MBUF_F_TX_UDP_CKSUM / TX_L4_STEP] = offsetof(struct rte_udp_hdr, dgram_cksum);
+}
+
 int
 vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 {
@@ -95,6 +109,7 @@ vlease_txq_init(struct vlease_txq *q, const struct vlease_queue_config *c)
 	}
 	q->hdr_size = vlease_hdr_size(c->features);
 	q->refused = tx_refused(c->offloads);
+	tx_set_cksum_offsets(q);
 	q->packed = vlease_is_packed(c);
 	q->in_order = vlease_is_in_order(c);
 	q->event_idx = vlease_has_event_idx(c);
@@ -177,6 +192,7 @@ vlease_tx_requests(const struct vlease_txq *q, const struct rte_mbuf *m)
 	uint32_t start = m->l2_len + m->l3_len, hdr_len;
 	struct tx_header header = { 0 };
 	uint64_t refused = q->refused;
+	bool bad = false;
 	uint8_t gso_type;
 
 	if (flags & TX_TUNNEL)
@@ -185,22 +201,22 @@ vlease_tx_requests(const struct vlease_txq *q, const struct rte_mbuf *m)
 		hdr_len = start + m->l4_len;
 		gso_type = flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6 :
 			   VIRTIO_NET_HDR_GSO_TCPV4;
-		header = tx_checksum(m, start, RTE_MBUF_F_TX_TCP_CKSUM);
+		bad = !tx_checksum(q, m, start, RTE_MBUF_F_TX_TCP_CKSUM, &header);
 		header.low |= (uint64_t)gso_type << 8 | (uint64_t)(hdr_len + tag) << 16 |
 			      (uint64_t)m->tso_segsz << 32;
-		header.bad |= m->tso_segsz == 0 || m->l4_len < sizeof(struct rte_tcp_hdr) ||
-			      hdr_len >= m->pkt_len || flags & TX_TUNNEL ||
-			      !(flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)) ||
-			      (l4 != 0 && l4 != RTE_MBUF_F_TX_TCP_CKSUM);
+		bad |= m->tso_segsz == 0 || m->l4_len < sizeof(struct rte_tcp_hdr) ||
+		       hdr_len >= m->pkt_len || flags & TX_TUNNEL ||
+		       !(flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)) ||
+		       (l4 != 0 && l4 != RTE_MBUF_F_TX_TCP_CKSUM);
 		/* The device computes the IPv4 checksums of the segments. */
 		refused &= ~RTE_MBUF_F_TX_IP_CKSUM;
 	} else if (l4 != 0) {
-		header = tx_checksum(m, start, l4);
+		bad = !tx_checksum(q, m, start, l4, &header);
 	}
 	if (header.low != 0)
 		header.low += (uint64_t)tag << 48;
-	header.tag = tag;
-	header.bad |= (flags & refused) != 0 || (tag != 0 && m->data_len < RTE_ETHER_HDR_LEN);
+	bad |= (flags & refused) != 0 || (tag != 0 && m->data_len < RTE_ETHER_HDR_LEN);
+	header.tag = bad ? TX_UNSENDABLE : tag;
 	return header;
 }
 
@@ -216,7 +232,7 @@ tx_check(const struct vlease_txq *q, const struct rte_mbuf *m)
 	if (flags & refused || (flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_SCTP_CKSUM ||
 	    (flags & RTE_MBUF_F_TX_TCP_SEG && flags & TX_TUNNEL))
 		return -ENOTSUP;
-	if (vlease_tx_requests(q, m).bad || tx_chain_length(q, m, 1) == 0)
+	if (vlease_tx_requests(q, m).tag == TX_UNSENDABLE || tx_chain_length(q, m, 1) == 0)
 		return -EINVAL;
 	return 0;
 }

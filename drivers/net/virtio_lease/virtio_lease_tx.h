@@ -343,7 +343,7 @@ tx_describe_pieces(struct vlease_txq *q, struct tx_burst burst, struct rte_mbuf 
 	};
 	bool table;
 
-	chain.need = header.bad ? 0 : tx_chain_length(q, m, chain.room);
+	chain.need = header.tag == TX_UNSENDABLE ? 0 : tx_chain_length(q, m, chain.room);
 	if (chain.need == 0) {
 		rte_pktmbuf_free(m);
 		q->stats.errors++;

@@ -24,8 +24,10 @@ struct tx_header {
 	uint64_t low;
 	uint32_t high;
 	uint16_t tag;		/* bytes to insert behind the Ethernet addresses */
-	bool bad;		/* nobody can send this */
 };
+
+/** In place of tx_header.tag: nobody can send this. There is never room for it. */
+#define TX_UNSENDABLE UINT16_MAX
 
 /** A frame of several pieces. */
 struct tx_chain {
@@ -47,22 +49,22 @@ struct tx_piece {
 		     ~(RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_OUTER_IPV4 | \
 		       RTE_MBUF_F_TX_OUTER_IPV6 | RTE_MBUF_F_TX_TUNNEL_MASK))
 
+/** From one value of RTE_MBUF_F_TX_L4_MASK to the next. */
+#define TX_L4_STEP RTE_MBUF_F_TX_TCP_CKSUM
+
 /** The frame has headers outside of those that its requests are about. */
 #define TX_TUNNEL (RTE_MBUF_F_TX_OUTER_IPV4 | RTE_MBUF_F_TX_OUTER_IPV6 | RTE_MBUF_F_TX_TUNNEL_MASK)
 
-/** A header that has the device compute the checksum from start on; VIRTIO 1.2, 5.1.6.2. */
-static inline struct tx_header
-tx_checksum(const struct rte_mbuf *m, uint32_t start, uint64_t l4)
+/** Have the device compute the checksum from start on; VIRTIO 1.2, 5.1.6.2. False: it cannot. */
+static inline bool
+tx_checksum(const struct vlease_txq *q, const struct rte_mbuf *m, uint32_t start, uint64_t l4,
+	    struct tx_header *header)
 {
-	uint32_t offset = l4 == RTE_MBUF_F_TX_TCP_CKSUM ? offsetof(struct rte_tcp_hdr, cksum) :
-			  offsetof(struct rte_udp_hdr, dgram_cksum);
+	const uint32_t offset = q->cksum_offset[l4 / TX_L4_STEP];
 
-	return (struct tx_header){
-		.low = VIRTIO_NET_HDR_F_NEEDS_CSUM | (uint64_t)start << 48,
-		.high = offset,
-		.bad = start + offset + sizeof(uint16_t) > m->pkt_len ||
-		       l4 == RTE_MBUF_F_TX_SCTP_CKSUM,
-	};
+	header->low = VIRTIO_NET_HDR_F_NEEDS_CSUM | (uint64_t)start << 48;
+	header->high = offset;
+	return (uint64_t)start + offset + sizeof(uint16_t) <= m->pkt_len;
 }
 
 /** All that a frame can ask for, together. */
@@ -73,14 +75,13 @@ static inline struct tx_header
 tx_header(const struct vlease_txq *q, const struct rte_mbuf *m)
 {
 	const uint64_t flags = m->ol_flags, l4 = flags & RTE_MBUF_F_TX_L4_MASK;
+	struct tx_header header = { 0 };
 
 	if (unlikely(flags & ((TX_REQUESTS & ~RTE_MBUF_F_TX_L4_MASK) | TX_TUNNEL)))
 		return vlease_tx_requests(q, m);
-	if (l4 == 0)
-		return (struct tx_header){ 0 };
-	if (unlikely(q->refused & RTE_MBUF_F_TX_L4_MASK))
-		return (struct tx_header){ .bad = true };
-	return tx_checksum(m, m->l2_len + m->l3_len, l4);
+	if (l4 != 0 && unlikely(!tx_checksum(q, m, m->l2_len + m->l3_len, l4, &header)))
+		header.tag = TX_UNSENDABLE;
+	return header;
 }
 
 /**
@@ -105,7 +106,7 @@ tx_is_one_piece(const struct rte_mbuf *m, struct tx_header header, const size_t 
 	memcpy(&refcnt_nb_segs, RTE_PTR_ADD(m, offsetof(struct rte_mbuf, refcnt)),
 	       sizeof(refcnt_nb_segs));
 	return m->data_off >= hdr_size + header.tag && refcnt_nb_segs == 0x00010001 &&
-	       RTE_MBUF_DIRECT(m) && !header.bad;
+	       RTE_MBUF_DIRECT(m);
 }
 
 static inline void
