@@ -12,34 +12,15 @@
 #include <rte_log.h>
 
 #include "channel.h"
+#include "fd_message.h"
 #include "target.h"
-
-#define MAX_RIGHTS 253 /* SCM_MAX_FD of the kernel */
 
 struct input channel_input;
 
 bool
 send_bytes(int fd, const void *data, size_t length, unsigned int n_fds)
 {
-	static char rights[CMSG_SPACE(MAX_RIGHTS * sizeof(int))]
-		__attribute__((aligned(sizeof(struct cmsghdr))));
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-	const int any = STDERR_FILENO;
-	unsigned int i;
-
-	if (n_fds > 0) {
-		msg.msg_control = rights;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		for (i = 0; i < n_fds; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &any, sizeof(any));
-	}
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return fd_message_send(fd, data, length, STDERR_FILENO, n_fds, MSG_DONTWAIT) >= 0;
 }
 
 unsigned int
@@ -84,7 +65,7 @@ take_message(unsigned int n_slices, int32_t lease)
 unsigned int
 take_rights(void)
 {
-	static const uint8_t counts[] = { 0, 0, 0, 0, 1, 2, 8, 9, MAX_RIGHTS };
+	static const uint8_t counts[] = { 0, 0, 0, 0, 1, 2, 8, 9, FD_MESSAGE_MAX };
 
 	return counts[take_below(&channel_input, sizeof(counts))];
 }

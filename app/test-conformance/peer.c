@@ -8,49 +8,20 @@
 #include <signal.h>
 
 #include "conformance.h"
+#include "fd_message.h"
 
 enum request { TOUCH, MAP };
 
 bool
 send_message(int socket, const void *data, size_t size, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *header;
-
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	}
-	return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)size;
+	return fd_message_send(socket, data, size, fd, fd >= 0, 0) == (ssize_t)size;
 }
 
 bool
 receive_message(int socket, void *data, size_t size, int *fd)
 {
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header;
-
-	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != (ssize_t)size)
-		return false;
-	header = CMSG_FIRSTHDR(&message);
-	if (header)
-		memcpy(fd, CMSG_DATA(header), sizeof(*fd));
-	return true;
+	return fd_message_receive(socket, data, size, fd) == (ssize_t)size;
 }
 
 static void

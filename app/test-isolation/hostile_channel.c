@@ -11,12 +11,12 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "fd_message.h"
 #include "hostile.h"
 
 #define SIZE sizeof(struct lease_message)
 #define VERSION LEASE_PROTOCOL_VERSION
 #define MAX_BYTES 65536
-#define MAX_RIGHTS 253 /* SCM_MAX_FD of the kernel */
 #define PATIENCE_MS 5000
 #define FLOOD_S 3
 
@@ -30,29 +30,6 @@ struct lie {
 #define LIE(...) (&(const struct lie){ __VA_ARGS__ })
 
 static int
-send_rights(int channel, const void *data, size_t length, int fd, unsigned int n_fds)
-{
-	static char rights[CMSG_SPACE(MAX_RIGHTS * sizeof(int))]
-		__attribute__((aligned(sizeof(struct cmsghdr))));
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
-	unsigned int i;
-
-	if (n_fds > 0) {
-		msg.msg_control = rights;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		for (i = 0; i < n_fds; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof(fd));
-	}
-	return got(sendmsg(channel, &msg, MSG_NOSIGNAL));
-}
-
-static int
 lie(const void *arg)
 {
 	static char bytes[MAX_BYTES];
@@ -63,7 +40,7 @@ lie(const void *arg)
 	if (channel < 0)
 		cannot_begin("connect");
 	memcpy(bytes, &lie->message, SIZE);
-	ret = send_rights(channel, bytes, lie->length, STDERR_FILENO, lie->n_fds);
+	ret = got(fd_message_send(channel, bytes, lie->length, STDERR_FILENO, lie->n_fds, 0));
 	return ret != WORKED ? ret : channel_hear_end(channel, PATIENCE_MS);
 }
 
@@ -73,7 +50,7 @@ send_channel_into_itself(const void *arg)
 {
 	struct lease_message message = { VERSION, LEASE_REQUEST, victim.mine, 0, 0 };
 	int channel = channel_greeted();
-	int ret = send_rights(channel, &message, SIZE, channel, 1);
+	int ret = got(fd_message_send(channel, &message, SIZE, channel, 1, 0));
 
 	return ret != WORKED ? ret : channel_hear_end(channel, PATIENCE_MS);
 }
@@ -137,6 +114,15 @@ ask_for(const void *arg)
 	return channel_ask(channel_greeted(), *slice, &fd, NULL);
 }
 
+/** Any answer would be one too many. */
+static int
+ask_before_hello(const void *arg)
+{
+	int fd;
+
+	return channel_ask(channel_open(), victim.mine, &fd, NULL);
+}
+
 static int
 ask_twice(const void *arg)
 {
@@ -179,17 +165,27 @@ release_by_stale_number(const void *arg)
 }
 
 static int
-call(const void *arg)
+call_on(int channel, const struct lease_message *message)
 {
-	const struct lease_message *message = arg;
 	struct lease_message answer = { .type = 0 };
-	int channel = channel_greeted();
 
 	if (lease_send(channel, message, -1) != 0)
 		return HUNG_UP_ON;
 	if (channel_hear_type(channel, LEASE_ANSWER, &answer, NULL) != WORKED)
 		return HUNG_UP_ON;
 	return -answer.value;
+}
+
+static int
+call(const void *arg)
+{
+	return call_on(channel_greeted(), arg);
+}
+
+static int
+call_before_hello(const void *arg)
+{
+	return call_on(channel_open(), arg);
 }
 
 static int
@@ -374,9 +370,9 @@ static const struct attack attacks[] = {
 	{ "AVAILABLE to the lessor", lie, HUNG_UP_ON, 0, TRUTH(true, LEASE_AVAILABLE, 0), NULL },
 	{ "ANSWER to the lessor", lie, HUNG_UP_ON, 0, TRUTH(true, LEASE_ANSWER, 0), NULL },
 	{ "NOTICE to the lessor", lie, HUNG_UP_ON, 0, TRUTH(true, LEASE_NOTICE, 0), NULL },
-	{ "a request before HELLO", lie, HUNG_UP_ON, 0, TRUTH(false, LEASE_REQUEST, 0), NULL },
+	{ "a request before HELLO", ask_before_hello, HUNG_UP_ON, 0, NULL, NULL },
 	{ "a release before HELLO", lie, HUNG_UP_ON, 0, TRUTH(false, LEASE_RELEASE, 0), NULL },
-	{ "a call before HELLO", lie, HUNG_UP_ON, 0, TRUTH(false, LEASE_CALL, 0), NULL },
+	{ "a call before HELLO", call_before_hello, HUNG_UP_ON, 0, CALL(99, 0), NULL },
 	{ "HELLO twice", lie, HUNG_UP_ON, 0, TRUTH(true, LEASE_HELLO, 0), NULL },
 	{ "a slice that there is not", lie, HUNG_UP_ON, 0,
 	  TRUTH(true, LEASE_REQUEST, BAR_LEASE_MAX_SLICES), NULL },
@@ -387,13 +383,13 @@ static const struct attack attacks[] = {
 	{ "HELLO with a descriptor", lie, HUNG_UP_ON, 0,
 	  LIE(false, { VERSION, LEASE_HELLO }, SIZE, 1), NULL },
 	{ "HELLO with 253 descriptors", lie, HUNG_UP_ON, 0,
-	  LIE(false, { VERSION, LEASE_HELLO }, SIZE, MAX_RIGHTS), NULL },
+	  LIE(false, { VERSION, LEASE_HELLO }, SIZE, FD_MESSAGE_MAX), NULL },
 	{ "a descriptor", lie, HUNG_UP_ON, 0,
 	  LIE(true, { VERSION, LEASE_REQUEST }, SIZE, 1), NULL },
 	{ "9 descriptors", lie, HUNG_UP_ON, 0,
 	  LIE(true, { VERSION, LEASE_REQUEST }, SIZE, 9), NULL },
 	{ "253 descriptors", lie, HUNG_UP_ON, 0,
-	  LIE(true, { VERSION, LEASE_REQUEST }, SIZE, MAX_RIGHTS), NULL },
+	  LIE(true, { VERSION, LEASE_REQUEST }, SIZE, FD_MESSAGE_MAX), NULL },
 	{ "half a message with descriptors", lie, HUNG_UP_ON, 0,
 	  LIE(true, { VERSION, LEASE_REQUEST }, 3, 3), NULL },
 	{ "the channel through itself", send_channel_into_itself, HUNG_UP_ON, 0, NULL, NULL },

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "fd_message.h"
 #include "hostile.h"
 
 enum order { KEEP, MAP, TOUCH, TOUCH_MAPPED };
@@ -22,46 +23,13 @@ struct command {
 static bool
 send_with(int socket, const void *data, size_t size, int fd)
 {
-	union {
-		char data[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		msg.msg_control = control.data;
-		msg.msg_controllen = sizeof(control.data);
-	}
-	return sendmsg(socket, &msg, MSG_NOSIGNAL) == (ssize_t)size;
+	return fd_message_send(socket, data, size, fd, fd >= 0, 0) == (ssize_t)size;
 }
 
 static bool
 receive_with(int socket, void *data, size_t size, int *fd)
 {
-	union {
-		char data[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.data,
-		.msg_controllen = sizeof(control.data),
-	};
-	struct cmsghdr *cmsg;
-
-	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != (ssize_t)size)
-		return false;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg != NULL && cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(*fd));
-	return true;
+	return fd_message_receive(socket, data, size, fd) == (ssize_t)size;
 }
 
 bool

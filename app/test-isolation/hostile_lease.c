@@ -163,7 +163,7 @@ lose_lease(struct holding *holding)
 {
 	if (victim.stock)
 		return;
-	channel_say(holding->channel, 0, 0, 0);
+	shutdown(holding->channel, SHUT_WR);
 	if (channel_hear_end(holding->channel, PATIENCE_MS) != HUNG_UP_ON)
 		cannot_begin("not hung up on");
 }

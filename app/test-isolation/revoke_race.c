@@ -36,6 +36,7 @@
 #include <vfio_device.h>
 
 #include "clock.h"
+#include "fd_message.h"
 
 #define MAX_WRITERS 64
 #define FAULTS_ENOUGH 3		/* of one page: it will not come back */
@@ -95,29 +96,10 @@ run_on(int cpu)
 
 /* ---- A slice on its way to a writer ---- */
 
-union control {
-	struct cmsghdr header;
-	char space[CMSG_SPACE(sizeof(int))];
-};
-
 static void
 send_slice(int channel, uint32_t round, int slice)
 {
-	union control control = { 0 };
-	struct iovec data = { &round, sizeof(round) };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &slice, sizeof(slice));
-	if (sendmsg(channel, &message, 0) != sizeof(round))
+	if (fd_message_send(channel, &round, sizeof(round), slice, 1, 0) != sizeof(round))
 		fail("a writer: %s", strerror(errno));
 }
 
@@ -125,19 +107,9 @@ send_slice(int channel, uint32_t round, int slice)
 static bool
 receive_slice(int channel, uint32_t *round, int *slice)
 {
-	union control control;
-	struct iovec data = { round, sizeof(*round) };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	if (recvmsg(channel, &message, 0) != sizeof(*round) || CMSG_FIRSTHDR(&message) == NULL)
-		return false;
-	memcpy(slice, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(*slice));
-	return true;
+	*slice = -1;
+	return fd_message_receive(channel, round, sizeof(*round), slice) == sizeof(*round) &&
+	       *slice >= 0;
 }
 
 /* ---- A writer ---- */

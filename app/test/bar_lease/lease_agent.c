@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fd_message.h"
 #include "lease_agent.h"
 
 #define MAX_AGENTS 256
 #define MAX_DATA 64
-#define MAX_RIGHTS 253 /* SCM_MAX_FD of the kernel */
 
 /* Descriptors of the child. */
 #define CONTROL 3
@@ -55,30 +55,12 @@ static unsigned int nb_agents;
 static int
 child_send(const struct command *command)
 {
-	static char rights[CMSG_SPACE(MAX_RIGHTS * sizeof(int))]
-		__attribute__((aligned(sizeof(struct cmsghdr))));
-	struct iovec iov = {
-		.iov_base = (void *)(uintptr_t)command->data,
-		.iov_len = command->length,
-	};
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fd = CONTROL, sent = 0;
-	struct cmsghdr *cmsg;
-	unsigned int i;
+	int sent = 0;
 	ssize_t ret;
 
-	if (command->nb_fds > 0) {
-		msg.msg_control = rights;
-		msg.msg_controllen = CMSG_SPACE(command->nb_fds * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(command->nb_fds * sizeof(int));
-		for (i = 0; i < command->nb_fds; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof(fd));
-	}
 	do {
-		ret = sendmsg(CHANNEL, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ret = fd_message_send(CHANNEL, command->data, command->length, CONTROL,
+				      command->nb_fds, MSG_DONTWAIT);
 	} while (ret >= 0 && ++sent < command->count);
 	if (command->count > 0)
 		return sent;
@@ -88,33 +70,20 @@ child_send(const struct command *command)
 static void
 child_receive(const struct command *command, struct report *report)
 {
-	union {
-		char data[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { .iov_base = &report->message, .iov_len = sizeof(report->message) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.data,
-		.msg_controllen = sizeof(control.data),
-	};
 	struct pollfd readable = { .fd = CHANNEL, .events = POLLIN };
-	struct cmsghdr *cmsg;
-	int fd;
+	int fd = -1;
 
 	if (poll(&readable, 1, command->wait_ms) <= 0) {
 		report->ret = -ETIMEDOUT;
 		return;
 	}
-	report->ret = (int)recvmsg(CHANNEL, &msg, 0);
+	report->ret = (int)fd_message_receive(CHANNEL, &report->message, sizeof(report->message),
+					      &fd);
 	if (report->ret < 0) {
 		report->ret = errno == ECONNRESET ? 0 : -errno;
 		return;
 	}
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg != NULL && cmsg->cmsg_type == SCM_RIGHTS) {
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	if (fd >= 0) {
 		dup2(fd, DMABUF);
 		if (fd != DMABUF)
 			close(fd);
@@ -237,7 +206,7 @@ agent_send(struct agent *agent, const void *data, size_t length, unsigned int nb
 {
 	struct command command = { .order = ORDER_SEND, .length = length, .nb_fds = nb_fds };
 
-	assert_true(length <= sizeof(command.data) && nb_fds <= MAX_RIGHTS);
+	assert_true(length <= sizeof(command.data) && nb_fds <= FD_MESSAGE_MAX);
 	memcpy(command.data, data, length);
 	return order(agent, &command).ret;
 }
