@@ -9,6 +9,7 @@
 
 #include <rte_arp.h>
 
+#include "fake_lessor.h"
 #include "fixture.h"
 #include "virtio_lease.h"
 
@@ -23,7 +24,7 @@ static struct rte_eth_dev dev;
 
 /** The first transmit queues; their leases, and whether a burst on one does not end. */
 static struct tx tx[QUEUES];
-static enum bar_lease_state leases[2 * QUEUES];
+static struct bar_lessor lessor;
 static bool stuck[2 * QUEUES];
 static uint16_t status;
 static unsigned int acknowledged;
@@ -54,22 +55,6 @@ vlease_cvq_command(struct vlease_cvq *cvq, uint8_t class, uint8_t command, const
 	assert_int_equal(length, 0);
 	acknowledged++;
 	return 0;
-}
-
-int
-bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice)
-{
-	if (leases[slice] != BAR_LEASE_FREE)
-		return -EBUSY;
-	leases[slice] = BAR_LEASE_TAKEN;
-	return 0;
-}
-
-void
-bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
-{
-	assert_int_equal(leases[slice], BAR_LEASE_TAKEN);
-	leases[slice] = BAR_LEASE_FREE;
 }
 
 int
@@ -110,18 +95,17 @@ use(unsigned int index, enum bar_lease_state state)
 {
 	const uint32_t slot = vlease_doorbell_slot(PORT_ID, 2 * index + 1);
 
-	leases[2 * index + 1] = state;
+	lessor.slices[2 * index + 1].state = state;
 	vlease_set_doorbell(slot, state == BAR_LEASE_TAKEN ? &tx[index].device.doorbell : NULL);
 }
 
 static void
 expect_on(int index)
 {
-	enum bar_lease_state before[2 * QUEUES];
+	const struct bar_lessor before = lessor;
 	volatile uint16_t *doorbells[QUEUES];
 	int i;
 
-	memcpy(before, leases, sizeof(before));
 	for (i = 0; i < QUEUES; i++)
 		doorbells[i] = vlease_doorbell(vlease_doorbell_slot(PORT_ID, 2 * i + 1));
 	acknowledged = 0;
@@ -133,7 +117,7 @@ expect_on(int index)
 				 doorbells[i]);
 	}
 	/* Who had a queue has it again. */
-	assert_memory_equal(before, leases, sizeof(before));
+	assert_memory_equal(&before, &lessor, sizeof(before));
 }
 
 static void
@@ -150,6 +134,7 @@ an_announcement_takes_a_queue_that_is_not_leased(void **state)
 		use(i, BAR_LEASE_FREE);
 	}
 	process.adapter = &adapter;
+	process.lessor = &lessor;
 	process.queues[0].pool = pool.mempool;
 	process.started = true;
 	adapter.features = VIRTIO_NET_F_GUEST_ANNOUNCE;

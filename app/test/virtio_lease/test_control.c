@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "fake_lessor.h"
 #include "virtio_lease.h"
 
 #define MAX_COMMANDS 5000
@@ -374,32 +375,9 @@ odd_rss_offers(void **state)
 #define MAX_QUEUES 6
 
 /** What has become of each queue: of its lease, and in the device. */
-static enum bar_lease_state leases[MAX_QUEUES];
+static struct bar_lessor lessor;
 static bool enabled[MAX_QUEUES];
 static int reset_answer;
-
-int
-bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice)
-{
-	if (leases[slice] != BAR_LEASE_FREE)
-		return -EBUSY;
-	leases[slice] = BAR_LEASE_TAKEN;
-	return 0;
-}
-
-void
-bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
-{
-	assert_int_equal(leases[slice], BAR_LEASE_TAKEN);
-	leases[slice] = BAR_LEASE_FREE;
-}
-
-int
-bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info)
-{
-	*info = (struct bar_lease_info){ .state = leases[slice], .pid = 1234 };
-	return 0;
-}
 
 int
 vlease_device_enable_queue(struct vlease_process *the, uint16_t queue)
@@ -413,7 +391,7 @@ int
 vlease_device_disable_queue(struct rte_eth_dev *the, uint16_t queue)
 {
 	/* Nobody may be able to poll it by now. */
-	assert_int_equal(leases[queue], BAR_LEASE_TAKEN);
+	assert_int_equal(lessor.slices[queue].state, BAR_LEASE_TAKEN);
 	assert_null(vlease_doorbell(queue));
 	enabled[queue] = false;
 	return reset_answer;
@@ -435,8 +413,9 @@ setup_queues(void **state)
 	data.nb_tx_queues = 3;
 	reset_answer = 0;
 	memset(process.deferred, 0, sizeof(process.deferred));
+	memset(&lessor, 0, sizeof(lessor));
+	process.lessor = &lessor;
 	for (i = 0; i < MAX_QUEUES; i++) {
-		leases[i] = BAR_LEASE_FREE;
 		enabled[i] = true;
 		vlease_set_doorbell(i, NULL);
 	}
@@ -451,26 +430,26 @@ a_stopped_queue_is_nobodys(void **state)
 	vlease_queues_begin(&dev);
 	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STARTED);
 	assert_int_equal(vlease_rx_queue_stop(&dev, 2), 0);
-	assert_int_equal(leases[4], BAR_LEASE_TAKEN);
+	assert_int_equal(lessor.slices[4].state, BAR_LEASE_TAKEN);
 	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STOPPED);
 	assert_false(enabled[4]);
 	assert_int_equal(vlease_rx_queue_start(&dev, 2), 0);
-	assert_int_equal(leases[4], BAR_LEASE_FREE);
+	assert_int_equal(lessor.slices[4].state, BAR_LEASE_FREE);
 	assert_int_equal(data.rx_queue_state[2], RTE_ETH_QUEUE_STATE_STARTED);
 	assert_true(enabled[4]);
 
 	/* Polled by the primary itself, it has the lease already. */
-	leases[1] = BAR_LEASE_TAKEN;
+	lessor.slices[1].state = BAR_LEASE_TAKEN;
 	vlease_set_doorbell(1, &doorbell);
 	assert_int_equal(vlease_tx_queue_stop(&dev, 0), 0);
 	assert_false(enabled[1]);
 	assert_int_equal(vlease_tx_queue_start(&dev, 0), 0);
-	assert_int_equal(leases[1], BAR_LEASE_FREE);
+	assert_int_equal(lessor.slices[1].state, BAR_LEASE_FREE);
 
 	/* The end of the port gives back what was held. */
 	assert_int_equal(vlease_tx_queue_stop(&dev, 2), 0);
 	vlease_queues_end(&dev);
-	assert_int_equal(leases[5], BAR_LEASE_FREE);
+	assert_int_equal(lessor.slices[5].state, BAR_LEASE_FREE);
 	assert_int_equal(data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
 }
 
@@ -478,22 +457,22 @@ static void
 what_cannot_be_stopped(void **state)
 {
 	vlease_queues_begin(&dev);
-	leases[0] = BAR_LEASE_LEASED;
+	lessor.slices[0].state = BAR_LEASE_LEASED;
 	assert_int_equal(vlease_rx_queue_stop(&dev, 0), -EBUSY);
-	assert_int_equal(leases[0], BAR_LEASE_LEASED);
+	assert_int_equal(lessor.slices[0].state, BAR_LEASE_LEASED);
 	assert_true(enabled[0]);
 	assert_int_equal(data.rx_queue_state[0], RTE_ETH_QUEUE_STATE_STARTED);
 
 	adapter.features = ~VIRTIO_F_RING_RESET;
 	assert_int_equal(vlease_rx_queue_stop(&dev, 1), -ENOTSUP);
-	assert_int_equal(leases[2], BAR_LEASE_FREE);
+	assert_int_equal(lessor.slices[2].state, BAR_LEASE_FREE);
 	assert_int_equal(vlease_check_deferred_start(&dev, 1), -ENOTSUP);
 
 	/* A device that may still write to the buffers keeps the queue from everybody. */
 	adapter.features = UINT64_MAX;
 	reset_answer = -ETIMEDOUT;
 	assert_int_equal(vlease_rx_queue_stop(&dev, 1), -ETIMEDOUT);
-	assert_int_equal(leases[2], BAR_LEASE_TAKEN);
+	assert_int_equal(lessor.slices[2].state, BAR_LEASE_TAKEN);
 }
 
 static void
@@ -502,11 +481,11 @@ deferred_start(void **state)
 	process.deferred[3] = true;
 	enabled[3] = false;
 	vlease_queues_begin(&dev);
-	assert_int_equal(leases[3], BAR_LEASE_TAKEN);
+	assert_int_equal(lessor.slices[3].state, BAR_LEASE_TAKEN);
 	assert_int_equal(data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
 	assert_int_equal(data.tx_queue_state[0], RTE_ETH_QUEUE_STATE_STARTED);
 	assert_int_equal(vlease_tx_queue_start(&dev, 1), 0);
-	assert_int_equal(leases[3], BAR_LEASE_FREE);
+	assert_int_equal(lessor.slices[3].state, BAR_LEASE_FREE);
 	assert_true(enabled[3]);
 	vlease_queues_end(&dev);
 	vlease_queues_begin(&dev);
@@ -571,7 +550,6 @@ setup_info(void **state)
 	data.nb_tx_queues = 2;
 	data.rx_queues = rx_queues;
 	data.tx_queues = tx_queues;
-	process.lessor = (struct bar_lessor *)&process;
 	return 0;
 }
 
@@ -602,8 +580,8 @@ the_dump_names_features_and_holders(void **state)
 	adapter.usable = adapter.features | VIRTIO_NET_F_CSUM | RTE_BIT64(50);
 	data.rx_queue_state[0] = RTE_ETH_QUEUE_STATE_STARTED;
 	data.tx_queue_state[0] = RTE_ETH_QUEUE_STATE_STARTED;
-	leases[0] = BAR_LEASE_LEASED;
-	leases[3] = BAR_LEASE_TAKEN;
+	lessor.slices[0] = (struct bar_lease_info){ .state = BAR_LEASE_LEASED, .pid = 1234 };
+	lessor.slices[3].state = BAR_LEASE_TAKEN;
 	expect_dump("device: 0000:03:00.0\n"
 		    "features: MAC VERSION_1\n"
 		    "usable, not negotiated: CSUM bit 50\n"

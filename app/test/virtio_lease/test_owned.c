@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_mempool.h>
 
+#include "fake_lessor.h"
 #include "fixture.h"
 #include "rte_pmd_virtio_lease.h"
 #include "virtio_lease.h"
@@ -28,55 +29,12 @@ int vlease_logtype;
 struct vlease_process *vlease_processes[RTE_MAX_ETHPORTS];
 const struct eth_dev_ops vlease_primary_ops, vlease_secondary_ops;
 
-struct bar_lessor {
-	struct bar_lease_info slices[NB_QUEUES];
-	unsigned int announced[NB_QUEUES];	/* resets done later than they were asked for */
-};
-
 static struct bar_lessor lessors[NB_PORTS];
 static struct vlease_adapter adapters[NB_PORTS];
 static struct vlease_process processes[NB_PORTS];
 static struct rte_eth_dev_data data[NB_PORTS];
 static struct pool pool;
 static struct rx rx;
-
-int
-bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info)
-{
-	*info = lessor->slices[slice];
-	return 0;
-}
-
-enum bar_lease_state
-bar_lessor_state(const struct bar_lessor *lessor, unsigned int slice)
-{
-	return lessor->slices[slice].state;
-}
-
-int
-bar_lessor_hold(struct bar_lessor *lessor, unsigned int slice)
-{
-	if (lessor->slices[slice].state != BAR_LEASE_FREE)
-		return -EBUSY;
-	lessor->slices[slice].state = BAR_LEASE_TAKEN;
-	return 0;
-}
-
-void
-bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
-{
-	assert_int_equal(lessor->slices[slice].state, BAR_LEASE_TAKEN);
-	lessor->slices[slice].state = BAR_LEASE_FREE;
-}
-
-void
-bar_lessor_reset_done(struct bar_lessor *lessor, unsigned int slice)
-{
-	if (lessor->slices[slice].state != BAR_LEASE_RESETTING)
-		return;
-	lessor->slices[slice].state = BAR_LEASE_FREE;
-	lessor->announced[slice]++;
-}
 
 void
 vlease_queue_name(uint16_t queue, char *name, size_t size)
