@@ -17,6 +17,9 @@ import sys
 import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "devtools"))
+from mutate import broken, chosen
+
 DRIVER = "drivers/net/virtio_lease/virtio_lease_"
 LEASE = "lib/bar_lease/bar_"
 TIMEOUT = 60
@@ -104,35 +107,31 @@ MUTATIONS = [
 
 
 def noticed(tree, build, mutation):
-    path = tree / mutation.file
-    source = path.read_text()
-    if source.count(mutation.old) != 1:
-        return f"{source.count(mutation.old)} such places in {path.name}"
+    """None, or why not."""
     program = f"app/fuzz/fuzz_{mutation.program}"
-    path.write_text(source.replace(mutation.old, mutation.new))
+    corpus = (TOP / "app/fuzz/corpus").glob(f"{mutation.program}*.hex")
     try:
-        subprocess.run(["ninja", "-C", build, program], check=True, stdout=subprocess.DEVNULL)
-        corpus = (TOP / "app/fuzz/corpus").glob(f"{mutation.program}*.hex")
-        result = subprocess.run([build / program, *corpus], timeout=TIMEOUT, capture_output=True)
+        with broken(tree / mutation.file, mutation.old, mutation.new):
+            subprocess.run(["ninja", "-C", build, program], check=True, stdout=subprocess.DEVNULL)
+            result = subprocess.run([build / program, *corpus], timeout=TIMEOUT,
+                                    capture_output=True)
     except subprocess.TimeoutExpired:
         return None
-    finally:
-        path.write_text(source)
+    except ValueError as error:
+        return error
     return "not noticed" if result.returncode == 0 else None
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    missed = 0
+    mutations, missed = chosen(MUTATIONS, sys.argv[2:]), 0
     with tempfile.TemporaryDirectory() as temporary:
         tree, build = pathlib.Path(temporary, "tree"), pathlib.Path(temporary, "build")
         shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns(".git", ".lab", "build*"))
         subprocess.run(["meson", "setup", f"-Dsdk_headers={sys.argv[1]}", build, tree],
                        check=True, stdout=subprocess.DEVNULL)
-        for mutation in MUTATIONS:
-            if len(sys.argv) > 2 and mutation.name not in sys.argv[2:]:
-                continue
+        for mutation in mutations:
             wrong = noticed(tree, build, mutation)
             missed += wrong is not None
             print(f"{mutation.name}: {wrong or 'noticed'}", flush=True)

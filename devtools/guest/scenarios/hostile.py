@@ -5,25 +5,10 @@
 """An unprivileged process that may lease one slice gets nothing else, by no attack of the suite"""
 
 import re
-import subprocess
 
-from lab import PORT0, PROGRAMS, check, host, report
-from lease import Leases, bind_ports, process, queues_of, slice_names, wait_for_leases
-
-ENEMY, CITIZEN = 1001, 1002  # users
-SOCKET = "/run/{port}.sock"
-
-# As VIRTIO 1.2, 5.1.2 numbers virtqueues. Those of process 2, which does not run, are free.
-KEPT, MINE, _, DENIED = (2 * queue + tx for queue in queues_of(2) for tx in (0, 1))
-OTHERS, PRIMARYS = 2 * queues_of(1)[0], 2 * queues_of(0)[0]
-
-
-def as_user(uid, *command, **options):
-    """Without any capability, and no way to one."""
-    return subprocess.Popen(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
-                             "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
-                             f"{PROGRAMS}/hostile", *map(str, command)],
-                            stdout=subprocess.PIPE, text=True, **options)
+from enemy import KEPT, MINE, attack, honest, primary_for_all
+from lab import check, host, report
+from lease import Leases, bind_ports, process, slice_names, wait_for_leases
 
 
 def heard(virtqueue):
@@ -31,9 +16,7 @@ def heard(virtqueue):
 
 
 bind_ports()
-# In a device argument there is no =.
-primary = process(0, devargs=f"socket={SOCKET},socket_mode=0666,"
-                  f"policy=uid{ENEMY}:slices0-{MINE};uid{ENEMY}:deny;uid*")
+primary = primary_for_all()
 secondary = process(1)
 leases = Leases()
 primary.start()
@@ -42,11 +25,10 @@ wait_for_leases(leases, secondary, 1)
 held = {entry["slice"]: entry["granted_at"] for entry in leases.of(slice_names(1))}
 descriptors = len(primary.fds())
 
-socket = SOCKET.format(port=PORT0)
-citizen = as_user(CITIZEN, "--honest", socket, OTHERS, stdin=subprocess.PIPE)
+citizen = honest()
 host.trace("virtio_queue_notify")
 host.trace_clear()
-enemy = as_user(ENEMY, socket, primary.pid, PORT0, KEPT, MINE, OTHERS, PRIMARYS, DENIED)
+enemy = attack(primary)
 lines = enemy.communicate()[0].splitlines()
 notified = {virtqueue: heard(virtqueue) for virtqueue in (KEPT, MINE)}
 host.trace("virtio_queue_notify", on=False)
