@@ -61,8 +61,8 @@ chaos_main() {
 	stress=$((deaths * 5))
 	start_lab
 	set_up
-	run_scenarios "$of_kernel" default "chaos@$deaths"
-	log=$lab_dir/log/$of_kernel-chaos@$deaths.log
+	run_scenarios "$of_kernel" "$machine" "chaos@$deaths"
+	log=$lab_dir/log/$(place_of "$of_kernel" "$machine")-chaos@$deaths.log
 	sed -n 's/^# \([0-9]* deaths: .*\)/\1/p' "$log"
 	((failed == 0))
 }
@@ -186,6 +186,9 @@ run_units() {
 	done <"$all"
 }
 
+# place_of KERNEL MACHINE: how verdicts and logs call it.
+place_of() { [[ $2 == default ]] && echo "$1" || echo "$1-$2"; }
+
 # run_scenarios KERNEL MACHINE NAME...: boots again for what is left when a guest dies.
 run_scenarios() {
 	local of_kernel=$1 machine=$2 retried=
@@ -200,8 +203,8 @@ run_scenarios() {
 # Runs $todo in one guest; leaves in done_count how many of them have their verdict.
 run_batch() {
 	local name arguments=() line words current='' log='' out boot_began=$SECONDS
-	local patience=300 guest where=$of_kernel
-	[[ $machine == default ]] || where+=-$machine
+	local patience=300 guest where
+	where=$(place_of "$of_kernel" "$machine")
 	for name in "${todo[@]}"; do
 		arguments+=("$name:$(scenario_patience "$name")")
 	done
