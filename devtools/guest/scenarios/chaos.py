@@ -165,6 +165,16 @@ class Process:
         self._process.kill()
 
     @property
+    def has_failed_to_start(self):
+        """
+        Every EAL that starts cleans up behind the dead, and locks each file for a moment, also one
+        that another is about to lock, which then gives up (DPDK 22.11, eal_clean_runtime_dir() and
+        rte_fbarray_init()). Neither has come to our driver yet.
+        """
+        return (self._process.poll() is not None and not self.results.died_at and
+                "Cannot initialize local memory map" in self.last_words())
+
+    @property
     def has_ended(self):
         """Also checks that it was meant to."""
         if self._process.poll() is None:
@@ -235,6 +245,7 @@ class Chaos:
         self.reserve = []
         self.starting = []
         self.deaths = 0
+        self.failed_starts = 0
         self.revoked, self.taken_over, self.start_times = [], [], []
         self.total = collections.Counter()
         self.primary = Process()
@@ -255,7 +266,10 @@ class Chaos:
     def has_reserve(self):
         """Keep processes starting; whether one is ready."""
         for process in [*self.starting]:
-            if process.has_ended:
+            if process.has_failed_to_start:
+                self.starting.remove(process)
+                self.failed_starts += 1
+            elif process.has_ended:
                 self.starting.remove(process)
                 self.note_death(process)
             elif ready := process.results.ready:
@@ -527,6 +541,7 @@ report(f"{total['sent']} packets sent, {total['received']} received; {total['gon
 for tap, counters in host.tap_stats().items():
     report(f"{tap} dropped {counters['tx_dropped'] - wire[tap]['tx_dropped']} packets "
            "for queues that nobody polled")
+report(f"{chaos.failed_starts} processes not started: EAL's clean-up had locked a file of theirs")
 report(f"the primary's own memory, in KiB, at each {100 // LOOKS} % of the deaths: "
        f"{' '.join(map(str, memory))}; it has {last['descriptors']} descriptors and "
        f"{last['mappings']} mappings")
