@@ -243,6 +243,10 @@ class Host:
         """Trace lines that match an extended regular expression since trace_clear."""
         return int(self.ask(f"trace-count {pattern}")[0])
 
+    def trace_lines(self, pattern):
+        """These lines themselves."""
+        return self.ask(f"trace-lines {pattern}")
+
     def trace_race(self, page, begin, end):
         """
         Of traced virtio_pci_notify_write since trace_clear: how many writes to a doorbell arrived

@@ -7,20 +7,14 @@ Both forward between the same two devices, in one boot. The host gets a result f
 """
 
 import json
-import os
-import re
 import sys
 import time
 
 from lab import (PORTS, CheckFailed, Testpmd, bind, check, driver_plugin, host, load_module, report,
-                 unbind, wait_until, write)
+                 wait_until, write)
+from plug import mode_in_use, plug
 
 KERNEL_DRIVER = {"ours": "dmabuf-vfio-pci", "stock": "vfio-pci"}
-
-# A mode is named by what the devices offer. Neither driver can be told to leave all of it.
-PROPERTIES = {"packed": "packed", "mrg": "mrg_rxbuf", "order": "in_order"}
-FEATURES = {"packed": "VIRTIO_F_RING_PACKED", "mrg": "VIRTIO_NET_F_MRG_RXBUF",
-            "order": "VIRTIO_F_IN_ORDER"}
 
 # The load: so many packets go round in each direction, in such bursts. They are most of a ring,
 # as under load, but fit into one that lacks a batch of buffers, so that nothing is lost.
@@ -35,38 +29,6 @@ WARM_UP_PATIENCE_S = 1
 # A back end in another process does not know where buffers are that it has never touched: it asks
 # QEMU, and drops the packet. Such a round is run again.
 ATTEMPTS = {"taps": 1, "vhost-user": 5}
-
-
-def unplug(number, port):
-    unbind(port)
-    host.monitor(f"device_del port{number}")
-    wait_until(lambda: not os.path.exists(f"/sys/bus/pci/devices/{port}"), 30, f"{port} is gone")
-
-
-def plug(mode):
-    """Have devices that offer this mode."""
-    words = mode.split("-")
-    properties = "".join(f",{name}={'on' if word in words else 'off'}"
-                         for word, name in PROPERTIES.items())
-    for number, port in enumerate(PORTS):
-        path = f"/sys/bus/pci/devices/{port}"
-        if os.path.exists(path):
-            unplug(number, port)
-        device = (f"virtio-net-pci,id=port{number},bus=rp{number},netdev=net{number},romfile=,"
-                  f"mac=02:00:00:00:00:0{number},mq=on,vectors=18,page-per-vq=on,"
-                  f"disable-legacy=on,iommu_platform=on,ats=on{properties}")
-        # The name of one that has gone is free a little later.
-        wait_until(lambda: "Duplicate" not in host.monitor(f"device_add {device}"), 30,
-                   f"the name of {port} is free")
-        wait_until(lambda: os.path.exists(path), 30, f"{port} is there")
-
-
-def mode_in_use(number):
-    """What driver and device have agreed on, as the device knows it."""
-    status = host.monitor(f"info virtio-status /machine/peripheral/port{number}/virtio-backend")
-    agreed = re.search(r"Guest features:(.*?)Host features:", status, re.S)[1]
-    words = [word for word, feature in FEATURES.items() if feature in agreed]
-    return "-".join(words if "packed" in words else ["split", *words])
 
 
 def packets(testpmd):

@@ -44,11 +44,11 @@ request_trace() {
 	monitor "trace-event $event $state"
 }
 
-# Counts the trace lines since the last trace-clear.
-request_trace_count() {
-	tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log" |
-		grep -caE -- "$1" || true
-}
+# What was traced since the last trace-clear.
+trace_log() { tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log"; }
+
+request_trace_count() { trace_log | grep -caE -- "$1" || true; }
+request_trace_lines() { trace_log | grep -aE -- "$1" || true; }
 
 # Of the trace event virtio_pci_notify_write since the last trace-clear: how many writes to a page
 # arrived before its value was written to BEGIN, between that and END, and after END. Pages are
@@ -56,7 +56,7 @@ request_trace_count() {
 request_trace_race() {
 	local page begin end
 	read -r page begin end <<<"$1"
-	tail -c "+$(($(cat "$run/trace-start" 2>/dev/null || echo 0) + 1))" "$run/qemu.log" |
+	trace_log |
 		awk -v page="$page" -v begin="$begin" -v end="$end" '
 			$1 != "virtio_pci_notify_write" { next }
 			$2 == begin { begun[$4] = 1 }

@@ -18,6 +18,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "preload.h"
+
 #define MAX_FDS 4096
 
 static _Atomic uint64_t *total;
@@ -38,14 +40,20 @@ open_total(void)
 	close(fd);
 }
 
-/* Those of doorbells are made by a processor of the guest, when its driver starts the device. */
+/*
+ * Those of doorbells are made by a processor of the guest, when its driver starts the device. The
+ * main thread makes some earlier, as it starts.
+ */
 int
 eventfd(unsigned int count, int flags)
 {
 	int fd = syscall(SYS_eventfd2, count, flags);
+	_Bool is_main = gettid() == getpid();
 
+	if (is_main)
+		offer_notification_data();
 	if (fd >= 0 && fd < MAX_FDS)
-		is_doorbell[fd] = gettid() != getpid();
+		is_doorbell[fd] = !is_main;
 	return fd;
 }
 

@@ -23,17 +23,18 @@ make_ext4() {
 	mv "$2.new" "$2"
 }
 
-# What counts doorbells. A guest that runs keeps the old one.
-make_doorbell_counter() {
+# What is loaded into QEMU. A guest that runs keeps the old one.
+make_preload() {
 	in_root bookworm gcc -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -shared -fPIC \
-		-o /run/doorbells.so /src/devtools/lab.d/doorbells.c
-	cp "$lab_dir/roots/bookworm/run/doorbells.so" "$lab_dir/images/doorbells.so.new"
-	mv "$lab_dir/images/doorbells.so.new" "$lab_dir/images/doorbells.so"
+		-o /run/preload.so /src/devtools/lab.d/doorbells.c \
+		/src/devtools/lab.d/notification_data.c
+	cp "$lab_dir/roots/bookworm/run/preload.so" "$lab_dir/images/preload.so.new"
+	mv "$lab_dir/images/preload.so.new" "$lab_dir/images/preload.so"
 }
 
 start_images() {
-	start_step doorbell-counter "$(cat "$top/devtools/lab.d/doorbells.c" \
-		"$lab_dir/stamps/bookworm-root")" make_doorbell_counter
+	start_step preload "$(cat "$top"/devtools/lab.d/{preload.h,doorbells.c,notification_data.c} \
+		"$lab_dir/stamps/bookworm-root")" make_preload
 	start_step root-image "$(cat "$top/devtools/guest/first-init" \
 		"$lab_dir"/stamps/{bookworm,trixie}-root)" make_root_image
 }

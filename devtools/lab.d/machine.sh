@@ -10,7 +10,7 @@ qemu() {
 	local root=$lab_dir/roots/trixie
 	DOORBELLS=$run/doorbells "$root/usr/lib64/ld-linux-x86-64.so.2" \
 		--library-path "$root/usr/lib/x86_64-linux-gnu" \
-		--preload "$lab_dir/images/doorbells.so" "$root/usr/bin/qemu-system-x86_64" \
+		--preload "$lab_dir/images/preload.so" "$root/usr/bin/qemu-system-x86_64" \
 		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 }
 
