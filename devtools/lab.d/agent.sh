@@ -36,6 +36,7 @@ request_send() {
 # The device with the shared doorbell page has no wire, on purpose.
 request_qemu_errors() { grep -v 'hub 1 is not connected' "$run/qemu.stderr" || true; }
 request_monitor() { monitor "$1"; }
+request_back_end() { back_end_says "$1"; }
 
 # trace on EVENT, trace off EVENT
 request_trace() {

@@ -35,7 +35,8 @@ tap_statistics() {
 	done </proc/net/dev
 }
 
-# The wire of the machine vhost-user: a stock testpmd that polls both of its ends.
+# The wire of the machine vhost-user: a stock testpmd that polls both of its ends. It takes commands
+# from the file back-end.in, and says a line at once, so that it can be asked while it works.
 back_end_sockets=$lab_dir/roots/bookworm/run/vhost
 
 start_back_end() {
@@ -43,13 +44,29 @@ start_back_end() {
 	for port in 0 1; do
 		devices+=(--vdev "net_vhost$port,iface=/run/vhost$port,iommu-support=1")
 	done
-	in_root bookworm dpdk-testpmd --no-huge -m 512 --no-pci --no-shconf --no-telemetry \
-		--lcores '(0,1)@(0-1)' "${devices[@]}" -- --auto-start --forward-mode=io \
-		--total-num-mbufs=8192 < <(sleep infinity) >"$run/back-end.log" 2>&1 &
+	echo start >"$run/back-end.in"
+	in_root bookworm stdbuf -oL dpdk-testpmd --no-huge -m 512 --no-pci --no-shconf \
+		--no-telemetry --lcores '(0,1)@(0-1)' "${devices[@]}" -- -i --forward-mode=io \
+		--total-num-mbufs=8192 < <(tail -f "$run/back-end.in") >"$run/back-end.log" 2>&1 &
 	until [[ -S ${back_end_sockets}0 && -S ${back_end_sockets}1 ]]; do
 		sleep 0.1
 		kill -0 $! 2>/dev/null || die "the back end ended: $(tail -n 5 "$run/back-end.log")"
 	done
+}
+
+# back_end_says COMMAND: what it prints, up to its echo of a command that it does not know.
+back_end_says() {
+	local from end='no such command' said
+	from=$(stat -c %s "$run/back-end.log")
+	printf '%s\n%s\n' "$1" "$end" >>"$run/back-end.in"
+	for ((i = 0; i < 100; i++)); do
+		said=$(tail -c "+$((from + 1))" "$run/back-end.log" | tr -d '\r\0')
+		[[ $said == *"$end"* ]] || { sleep 0.1 && continue; }
+		echo "${said%%"$end"*}"
+		return
+	done
+	echo "the back end does not answer '$1' within 10 s: $said"
+	return 1
 }
 
 # send_flows TAP COUNT: that many UDP datagrams, a flow each, into the guest's end of the tap.
