@@ -40,12 +40,12 @@ def channel(name, file, old, new="false"):
 
 
 MUTATIONS = [
-    rings("rx-split-used-idx", "split_rx.c", "unlikely(n > vlease_rxq_posted(q))"),
-    rings("rx-split-id", "split_rx.c", "unlikely(id > mask)"),
-    rings("rx-split-outstanding", "split_rx.c", "unlikely(word & VLEASE_SLOT_IDLE)"),
-    rings("rx-packed-id", "packed_rx.c", "unlikely(id > mask)"),
-    rings("rx-packed-outstanding", "packed_rx.c", "unlikely(word & VLEASE_SLOT_IDLE)"),
-    rings("rx-packed-posted", "packed_rx.c", "n = RTE_MIN(n, vlease_rxq_posted(q));", ";"),
+    rings("rx-split-used-idx", "split_rx.h", "unlikely(n > vlease_rxq_posted(q))"),
+    rings("rx-split-id", "split_rx.h", "unlikely(id > mask)"),
+    rings("rx-split-outstanding", "split_rx.h", "unlikely(word & VLEASE_SLOT_IDLE)"),
+    rings("rx-packed-id", "packed_rx.h", "unlikely(id > mask)"),
+    rings("rx-packed-outstanding", "packed_rx.h", "unlikely(word & VLEASE_SLOT_IDLE)"),
+    rings("rx-packed-posted", "packed_rx.h", "n = RTE_MIN(n, vlease_rxq_posted(q));", ";"),
     rings("rx-length", "rx.h", "len - least <= fresh.buf_len - least", "true"),
     rings("rx-merged-length", "rx.h", "unlikely(len == 0 || len > q->buf_len)"),
     rings("rx-num-buffers", "rx.h", "num == 0 || at + num > burst->used || "

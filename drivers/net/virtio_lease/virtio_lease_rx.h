@@ -6,9 +6,9 @@
 
 /**
  * @file
- * Receiving, whatever the layout of the ring. Each layout's source defines the few functions
- * declared first, and makes burst functions of rx_burst(). All of it is folded into them: in_order,
- * mergeable and offloads are constants wherever frames pass.
+ * Receiving, whatever the layout of the ring. Each layout's header defines the few functions
+ * declared first, and its source makes burst functions of rx_burst(). All of it is folded into
+ * them: in_order, mergeable and offloads are constants wherever frames pass.
  */
 
 #include <assert.h>
@@ -204,6 +204,25 @@ rx_post_scarce(struct vlease_rxq *q, uint16_t n, bool in_order)
 	return posted;
 }
 
+/** Tell the device of what was posted since free_head was old. */
+static __rte_always_inline void
+rx_tell(struct vlease_rxq *q, volatile uint16_t *doorbell, uint16_t old)
+{
+	if (q->event_idx)
+		rx_keep_quiet(q);
+	/*
+	 * A device that found a queue empty before its reset may have stopped its source, and
+	 * starts it again at a doorbell only (tried: QEMU), so the first is rung in any case.
+	 */
+	if (likely(rx_wants_doorbell(q, old)) || unlikely(!q->rung)) {
+		vlease_ring_doorbell(doorbell, q->vq_index, rx_place(q), q->notification_data);
+		q->rung = 1;
+		q->stats.doorbells++;
+	} else {
+		q->stats.suppressed++;
+	}
+}
+
 /** Post buffers when enough descriptors are free, and tell the device. */
 static __rte_always_inline void
 rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order,
@@ -224,22 +243,10 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 	}
 	if (unlikely(left == nfree))
 		return;
-	if (q->event_idx)
-		rx_keep_quiet(q);
-	/*
-	 * A device that found a queue empty before its reset may have stopped its source, and
-	 * starts it again at a doorbell only (tried: QEMU), so the first is rung in any case.
-	 */
-	if (likely(rx_wants_doorbell(q, old)) || unlikely(!q->rung)) {
-		vlease_ring_doorbell(doorbell, q->vq_index, rx_place(q), q->notification_data);
-		q->rung = 1;
-		q->stats.doorbells++;
-	} else {
-		q->stats.suppressed++;
-	}
+	rx_tell(q, doorbell, old);
 }
 
-/** Frames of one buffer each. */
+/** Frames of one buffer each. Without a doorbell, the caller sees to the refill. */
 static __rte_always_inline uint16_t
 rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
 	  uint16_t nb_pkts, const bool in_order, const bool offloads)
@@ -270,7 +277,7 @@ rx_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **r
 	q->stats.bytes += bytes;
 	if (unlikely(n < waiting))
 		rx_stopped(q, false, in_order);
-	if (likely(!q->broken))
+	if (likely(!q->broken) && doorbell != NULL)
 		rx_refill(q, doorbell, in_order, offloads);
 	return n;
 }
@@ -380,7 +387,7 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 	return n;
 }
 
-/** Frames of num_buffers buffers each. */
+/** Frames of num_buffers buffers each, likewise. */
 static __rte_always_inline uint16_t
 rx_mergeable_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rte_mbuf **rx_pkts,
 		    uint16_t nb_pkts, const bool in_order, const bool offloads)
@@ -404,7 +411,7 @@ rx_mergeable_frames(struct vlease_rxq *q, volatile uint16_t *doorbell, struct rt
 	vlease_publish(&q->used_cons, burst.first + at);
 	if (unlikely(at < waiting) && !q->broken)
 		rx_stopped(q, true, in_order);
-	if (likely(!q->broken))
+	if (likely(!q->broken) && doorbell != NULL)
 		rx_refill(q, doorbell, in_order, offloads);
 	return n;
 }
