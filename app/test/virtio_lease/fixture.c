@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 The dpdk-bar-lease authors
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,12 @@
 #include <rte_malloc.h>
 
 #include "fixture.h"
+#include "virtio_lease_rx_vector.h"
 
 #define MAX_POOL 8192
+
+/** What meson understands as a test that cannot be run here. */
+#define SKIPPED 77
 
 static const struct mode modes[] = {
 	{ "split", false, false, 0 },
@@ -192,7 +197,7 @@ make_pool(const char *ops, unsigned int size, unsigned int cache, uint16_t room)
 }
 
 struct pool
-make_pinned_pool(unsigned int size, uint16_t room)
+make_pinned_pool(unsigned int size, unsigned int cache, uint16_t room)
 {
 	uint16_t elt = RTE_PKTMBUF_HEADROOM + room;
 	struct rte_pktmbuf_extmem mem = { .buf_len = (size_t)size * elt, .elt_size = elt };
@@ -201,7 +206,7 @@ make_pinned_pool(unsigned int size, uint16_t room)
 	mem.buf_ptr = rte_malloc("pinned", mem.buf_len, RTE_CACHE_LINE_SIZE);
 	assert_non_null(mem.buf_ptr);
 	mem.buf_iova = rte_malloc_virt2iova(mem.buf_ptr);
-	pool.mempool = rte_pktmbuf_pool_create_extbuf(pool_name(), size, 0, 64, elt,
+	pool.mempool = rte_pktmbuf_pool_create_extbuf(pool_name(), size, cache, 64, elt,
 						      SOCKET_ID_ANY, &mem, 1);
 	assert_non_null(pool.mempool);
 	return pool;
@@ -301,14 +306,21 @@ assert_conserved(const struct pool *pool)
 void
 start_eal(const char *program)
 {
+	const char *width = getenv("SIMD_BITWIDTH");
+	char simd[64];
 	const char *args[] = {
 		program, "--no-huge", "-m", "256", "--no-pci", "--no-shconf", "--iova-mode=va",
-		"--no-telemetry", "-l", "0", "--log-level=lib.eal:error",
+		"--no-telemetry", "-l", "0", "--log-level=lib.eal:error", simd,
 	};
 
+	snprintf(simd, sizeof(simd), "--force-max-simd-bitwidth=%s", width ? width : "64");
 	if (rte_eal_init(RTE_DIM(args), (char **)(uintptr_t)args) < 0) {
 		fprintf(stderr, "EAL: %s\n", rte_strerror(rte_errno));
 		exit(1);
+	}
+	if (vlease_rx_has_vectors(0, 0) != (width != NULL)) {
+		fprintf(stderr, "vectors of %s bits: not on this processor\n", width);
+		exit(SKIPPED);
 	}
 }
 

@@ -52,13 +52,16 @@ struct pool {
 	unsigned int size;
 };
 
-/** Start EAL without devices; call once, in main(). */
+/**
+ * Start EAL without devices; call once, in main(). Burst functions are scalar, but with the
+ * environment's SIMD_BITWIDTH those of vectors of so many bits, or the process ends as skipped.
+ */
 void start_eal(const char *program);
 
 /** A pool of @p size mbufs of @p room bytes behind the headroom. Asserts that it is there. */
 struct pool make_pool(const char *ops, unsigned int size, unsigned int cache, uint16_t room);
 /** The same with buffers in memory of their own, pinned to the mbufs. */
-struct pool make_pinned_pool(unsigned int size, uint16_t room);
+struct pool make_pinned_pool(unsigned int size, unsigned int cache, uint16_t room);
 void free_pool(struct pool *pool);
 /** mbufs in the pool and its caches. */
 unsigned int free_mbufs(const struct pool *pool);

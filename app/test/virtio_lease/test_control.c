@@ -14,6 +14,7 @@
 
 #include "fake_lessor.h"
 #include "virtio_lease.h"
+#include "virtio_lease_rx_vector.h"
 
 #define MAX_COMMANDS 5000
 
@@ -651,6 +652,15 @@ queues_are_as_they_were_set_up(void **state)
 	assert_true(tx.conf.tx_deferred_start);
 }
 
+/** What virtio_lease_rx.c says of DPDK and the processor. */
+static bool has_vectors;
+
+bool
+vlease_rx_has_vectors(uint64_t features __rte_unused, uint64_t offloads __rte_unused)
+{
+	return has_vectors;
+}
+
 static void
 expect_bursts(uint64_t features, const char *rx, const char *tx)
 {
@@ -670,6 +680,9 @@ bursts_have_names(void **state)
 
 	expect_bursts(0, "Split", "Split");
 	expect_bursts(all, "Packed, in order, mergeable", "Packed, in order");
+	has_vectors = true;
+	expect_bursts(all, "Packed, in order, mergeable, vector AVX2", "Packed, in order");
+	has_vectors = false;
 	expect_bursts(VIRTIO_NET_F_GUEST_CSUM, "Split, offloads", "Split");
 	expect_bursts(VIRTIO_NET_F_HASH_REPORT, "Split, offloads", "Split, offloads");
 	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;

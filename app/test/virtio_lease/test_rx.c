@@ -630,7 +630,7 @@ first_doorbell_is_rung_in_any_case(void **state)
 static void
 pinned_buffers_are_received_into(void **state)
 {
-	struct pool pool = make_pinned_pool(256, 512);
+	struct pool pool = make_pinned_pool(256, 0, 512);
 	struct rx rx;
 	uint32_t i;
 

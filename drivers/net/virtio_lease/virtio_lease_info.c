@@ -10,6 +10,7 @@
 
 #include "virtio_lease.h"
 #include "virtio_lease_rx_offload.h"
+#include "virtio_lease_rx_vector.h"
 
 /* Buffers smaller than this cannot take what VIRTIO 1.2, 5.1.6.3.1 asks for. */
 #define MIN_RX_BUFFER RTE_ETHER_MAX_LEN
@@ -84,13 +85,15 @@ vlease_txq_info_get(struct rte_eth_dev *dev, uint16_t index, struct rte_eth_txq_
 
 /* Which burst function it is, for logs of applications, such as testpmd's "show rxq info". */
 static int
-describe_burst(uint64_t features, bool mergeable, bool offloads, struct rte_eth_burst_mode *mode)
+describe_burst(uint64_t features, bool mergeable, bool offloads, bool vectors,
+	       struct rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "%s%s%s%s",
+	snprintf(mode->info, sizeof(mode->info), "%s%s%s%s%s",
 		 (features & VIRTIO_F_RING_PACKED) != 0 ? "Packed" : "Split",
 		 (features & VIRTIO_F_IN_ORDER) != 0 ? ", in order" : "",
 		 mergeable ? ", mergeable" : "",
-		 offloads ? ", offloads" : "");
+		 offloads ? ", offloads" : "",
+		 vectors ? ", vector AVX2" : "");
 	return 0;
 }
 
@@ -98,11 +101,12 @@ int
 vlease_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
 			 struct rte_eth_burst_mode *mode)
 {
+	const uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
 	const uint64_t features = vlease_adapter(dev)->features;
 
 	return describe_burst(features, (features & VIRTIO_NET_F_MRG_RXBUF) != 0,
-			      vlease_rx_has_offloads(features,
-						     dev->data->dev_conf.rxmode.offloads), mode);
+			      vlease_rx_has_offloads(features, offloads),
+			      vlease_rx_has_vectors(features, offloads), mode);
 }
 
 int
@@ -113,7 +117,8 @@ vlease_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t index __rte_unused,
 
 	return describe_burst(features, false,
 			      vlease_tx_has_offloads(features,
-						     dev->data->dev_conf.txmode.offloads), mode);
+						     dev->data->dev_conf.txmode.offloads),
+			      false, mode);
 }
 
 /* The common registers, and those of the queues of all pairs of which the port uses one. */

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cpuflags.h>
 #include <rte_ethdev.h>
+#include <rte_vect.h>
 
 #include "virtio_lease_rx_offload.h"
+#include "virtio_lease_rx_vector.h"
 #include "virtio_lease_rxtx.h"
 
 size_t
@@ -259,41 +262,67 @@ vlease_rx_descriptor_status(void *rx_queue, uint16_t offset)
 	return offset < rx_waiting(q, offset + 1) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
 }
 
+#ifdef CC_AVX2_SUPPORT
+#define AVX2(burst) burst
+#else
+#define AVX2(burst) NULL
+#endif
+
+bool
+vlease_rx_has_vectors(uint64_t features, uint64_t offloads)
+{
+#ifdef CC_AVX2_SUPPORT
+	return !vlease_rx_has_offloads(features, offloads) &&
+	       rte_vect_get_max_simd_bitwidth() >= RTE_VECT_SIMD_256 &&
+	       rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX2) > 0;
+#else
+	return false;
+#endif
+}
+
 vlease_burst_t
 vlease_rx_burst(uint64_t features, uint64_t offloads)
 {
-	static const vlease_burst_t bursts[8][2] = {
+	static const vlease_burst_t bursts[8][3] = {
 		{
 			vlease_recv_pkts,
 			vlease_recv_offload_pkts,
+			AVX2(vlease_recv_avx2_pkts),
 		},
 		{
 			vlease_recv_mergeable_pkts,
 			vlease_recv_mergeable_offload_pkts,
+			AVX2(vlease_recv_mergeable_avx2_pkts),
 		},
 		{
 			vlease_recv_in_order_pkts,
 			vlease_recv_in_order_offload_pkts,
+			AVX2(vlease_recv_in_order_avx2_pkts),
 		},
 		{
 			vlease_recv_in_order_mergeable_pkts,
 			vlease_recv_in_order_mergeable_offload_pkts,
+			AVX2(vlease_recv_in_order_mergeable_avx2_pkts),
 		},
 		{
 			vlease_recv_packed_pkts,
 			vlease_recv_packed_offload_pkts,
+			AVX2(vlease_recv_packed_avx2_pkts),
 		},
 		{
 			vlease_recv_packed_mergeable_pkts,
 			vlease_recv_packed_mergeable_offload_pkts,
+			AVX2(vlease_recv_packed_mergeable_avx2_pkts),
 		},
 		{
 			vlease_recv_packed_in_order_pkts,
 			vlease_recv_packed_in_order_offload_pkts,
+			AVX2(vlease_recv_packed_in_order_avx2_pkts),
 		},
 		{
 			vlease_recv_packed_in_order_mergeable_pkts,
 			vlease_recv_packed_in_order_mergeable_offload_pkts,
+			AVX2(vlease_recv_packed_in_order_mergeable_avx2_pkts),
 		},
 	};
 	unsigned int i = 0;
@@ -304,5 +333,7 @@ vlease_rx_burst(uint64_t features, uint64_t offloads)
 		i += 2;
 	if (features & VIRTIO_NET_F_MRG_RXBUF)
 		i += 1;
+	if (vlease_rx_has_vectors(features, offloads))
+		return bursts[i][2];
 	return bursts[i][vlease_rx_has_offloads(features, offloads)];
 }
