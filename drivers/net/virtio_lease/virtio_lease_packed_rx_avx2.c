@@ -100,7 +100,7 @@ rx_show_described(struct vlease_rxq *q, uint16_t n, uint64_t word)
 uint16_t
 vlease_recv_packed_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, false)))
 		return vlease_recv_packed_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_any_order_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -109,7 +109,7 @@ uint16_t
 vlease_recv_packed_in_order_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 				      uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, true)))
 		return vlease_recv_packed_in_order_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_in_order_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -118,7 +118,7 @@ uint16_t
 vlease_recv_packed_mergeable_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 				       uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, false)))
 		return vlease_recv_packed_mergeable_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_mergeable_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -127,7 +127,7 @@ uint16_t
 vlease_recv_packed_in_order_mergeable_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 						uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, true)))
 		return vlease_recv_packed_in_order_mergeable_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_in_order_mergeable_avx2(rx_queue, rx_pkts, nb_pkts);
 }

@@ -90,6 +90,19 @@ rx_ids_are_slots(const struct vlease_rxq *q, uint16_t slot, const bool in_order)
 	return in_order || *(const rx_four_ids_t *)&rx_posted_ids(q)[slot] == four;
 }
 
+/**
+ * Whether a burst may go in fours. Where a device has used buffers in another order, ids are no more
+ * those of the slots, until the queue is reset.
+ */
+static __rte_always_inline bool
+rx_goes_in_fours(const struct vlease_rxq *q, uint16_t nb_pkts, const bool in_order)
+{
+	const uint16_t slot = q->used_cons & q->mask;
+
+	return nb_pkts >= 4 && (in_order || slot + 4 > q->size ||
+				likely(rx_ids_are_slots(q, slot, false)));
+}
+
 static __rte_always_inline void
 rx_fill_vector(uintptr_t m, __m256i fields)
 {
@@ -285,7 +298,7 @@ rx_burst_avx2(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts, const
 	return n;
 }
 
-/* Not inlined: what they need of the stack, a burst that asks for fewer than four does not. */
+/* Not inlined: what they need of the stack, a burst that does not go in fours does not. */
 
 static __rte_noinline uint16_t
 rx_any_order_avx2(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)

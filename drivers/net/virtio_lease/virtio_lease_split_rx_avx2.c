@@ -79,7 +79,7 @@ rx_show_described(struct vlease_rxq *q, uint16_t n, uint64_t word __rte_unused)
 uint16_t
 vlease_recv_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, false)))
 		return vlease_recv_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_any_order_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -87,7 +87,7 @@ vlease_recv_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkt
 uint16_t
 vlease_recv_in_order_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, true)))
 		return vlease_recv_in_order_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_in_order_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -95,7 +95,7 @@ vlease_recv_in_order_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16
 uint16_t
 vlease_recv_mergeable_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts, uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, false)))
 		return vlease_recv_mergeable_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_mergeable_avx2(rx_queue, rx_pkts, nb_pkts);
 }
@@ -104,7 +104,7 @@ uint16_t
 vlease_recv_in_order_mergeable_avx2_pkts(void *rx_queue, struct rte_mbuf **rx_pkts,
 					 uint16_t nb_pkts)
 {
-	if (nb_pkts < 4)
+	if (unlikely(!rx_goes_in_fours(rx_queue, nb_pkts, true)))
 		return vlease_recv_in_order_mergeable_pkts(rx_queue, rx_pkts, nb_pkts);
 	return rx_in_order_mergeable_avx2(rx_queue, rx_pkts, nb_pkts);
 }
