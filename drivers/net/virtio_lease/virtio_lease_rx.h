@@ -349,6 +349,25 @@ rx_merge(struct vlease_rxq *q, struct rx_merge *burst, uint16_t at, bool in_orde
 	return num;
 }
 
+/**
+ * A frame of one buffer, filled in, or 0 if it is not one. Its length goes to *bytes.
+ */
+static __rte_always_inline int
+rx_single(struct vlease_rxq *q, struct rx_fresh fresh, struct rte_mbuf *m, uint16_t pos,
+	  uint64_t *bytes, const uint16_t offset, const bool offloads)
+{
+	uint32_t len = rx_used_len(q, pos);
+
+	if (unlikely(rx_num_buffers(m, offset, fresh.hdr_size) != 1 || !rx_len_ok(fresh, len)))
+		return 0;
+	len -= fresh.hdr_size;
+	rx_fill(fresh, m, len, len);
+	if (offloads)
+		rx_offload(m, fresh.hdr_size, fresh.offloads);
+	*bytes += len;
+	return 1;
+}
+
 /** The frames of n used entries, of which some may be taken beyond for the last frame. */
 static __rte_always_inline uint16_t
 rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consumed,
@@ -357,28 +376,24 @@ rx_merged_frames(struct vlease_rxq *q, struct rx_merge *burst, uint16_t *consume
 	const uint16_t first = burst->first, taken = burst->in_array;
 	const struct rx_fresh fresh = rx_fresh(q, offloads);
 	struct rte_mbuf **mbufs = burst->mbufs, *m;
-	uint16_t at = 0, n = 0, num;
+	uint16_t at = 0, n, num;
 	uint64_t bytes = 0;
-	uint32_t len;
 
-	while (at < taken) {
+	/* Up to the first frame of several buffers, each mbuf stays where it is. */
+	while (at < taken &&
+	       rx_single(q, fresh, mbufs[at], first + at, &bytes, offset, offloads))
+		at++;
+	for (n = at; at < taken; at += num) {
 		m = mbufs[at];
-		len = rx_used_len(q, first + at);
-		if (likely(rx_num_buffers(m, offset, fresh.hdr_size) == 1 &&
-			   rx_len_ok(fresh, len))) {
-			len -= fresh.hdr_size;
-			rx_fill(fresh, m, len, len);
-			num = 1;
-		} else {
+		num = 1;
+		if (!rx_single(q, fresh, m, first + at, &bytes, offset, offloads)) {
 			num = rx_merge(q, burst, at, in_order);
 			if (num == 0)
 				break;
-			len = m->pkt_len;
+			if (offloads)
+				rx_offload(m, fresh.hdr_size, fresh.offloads);
+			bytes += m->pkt_len;
 		}
-		if (offloads)
-			rx_offload(m, fresh.hdr_size, fresh.offloads);
-		bytes += len;
-		at += num;
 		mbufs[n++] = m;
 	}
 	q->stats.packets += n;
