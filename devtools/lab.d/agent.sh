@@ -73,12 +73,19 @@ request_doorbells() { od -An -t u8 "$run/doorbells"; }
 
 request_trace_clear() { stat -c %s "$run/qemu.log" >"$run/trace-start"; }
 
+# Where the processors of a guest are that says nothing any more, and what they wait for.
+processors_of_guest() {
+	monitor 'info registers -a' | grep -E '^CPU#|^[ER]IP=|^RSP=' || true
+	monitor 'info lapic 0' | grep -E 'LVTT|Timer|IRR|ISR' || true
+	monitor 'info lapic 1' | grep -E 'LVTT|Timer|IRR|ISR' || true
+}
+
 # monitor COMMAND: one command of QEMU's human monitor, over the machine protocol, whose replies
 # are one line each.
 monitor() {
 	local line command=${1//\\/\\\\}
 	command=${command//\"/\\\"}
-	exec {qmp}<>"$run/qmp.in" {qmp_reply}<"$run/qmp.out"
+	exec {qmp}<>"$run/qmp.in" {qmp_reply}<>"$run/qmp.out"
 	if [[ ! -e $run/qmp.ready ]]; then
 		echo '{"execute":"qmp_capabilities"}' >&"$qmp"
 		: >"$run/qmp.ready"

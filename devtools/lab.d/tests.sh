@@ -267,6 +267,7 @@ lost_guest() {
 		echo 'the guest was lost; the end of its console and of what QEMU said:'
 		tail -n 60 "$run/console.log"
 		tail -n 20 "$run/qemu.stderr"
+		! kill -0 "$guest" || processors_of_guest
 	} >>"$log" 2>&1
 	verdict failed "$where" "$current" $((SECONDS - boot_began)) \
 		"$(scenario_summary "$current")" "$log"
