@@ -4,6 +4,8 @@
 # machine: packed
 """Over packed rings, used in order or not: forwarding, a death, buffers back, a successor"""
 
+import re
+
 from lab import check, report, wait_until
 from lease import (Leases, bind_ports, check_isolation, device_descriptors, kill_at_full_speed,
                    process, queues_of, slice_names, wait_for_leases)
@@ -11,13 +13,26 @@ from lease import (Leases, bind_ports, check_isolation, device_descriptors, kill
 VICTIM = 1
 LAYOUTS = ("Packed", "Packed, in order")  # of port 0 and port 1
 
+# Each process chooses by itself: what the processor has, as far as EAL may use it.
+with open("/proc/cpuinfo") as cpuinfo:
+    VECTORS = ", vector AVX2" if re.search(r"^flags.* avx2\b", cpuinfo.read(), re.M) else ""
+
 bind_ports()
-primary, victim = process(0), process(VICTIM)
+primary = process(0)
+victim = process(VICTIM, eal=("--force-max-simd-bitwidth=64",))
 leases = Leases()
-for port, layout in enumerate(LAYOUTS):
-    for info, mode in (("rxq", f"{layout}, mergeable"), ("txq", layout)):
-        text = primary.cmd(f"show {info} info {port} 0")
-        check(f"Burst mode: {mode}\n" in text, f"port {port} {info}: not {mode}: {text}")
+
+
+def check_modes(each, vectors):
+    for port, layout in enumerate(LAYOUTS):
+        for info, mode in (("rxq", f"{layout}, mergeable{vectors}"), ("txq", layout)):
+            text = each.cmd(f"show {info} info {port} 0")
+            check(f"Burst mode: {mode}\n" in text,
+                  f"{each.name}: port {port} {info}: not {mode}: {text}")
+
+
+check_modes(primary, VECTORS)
+check_modes(victim, "")
 
 
 def counts(queues):
