@@ -430,8 +430,9 @@ struct bar_lessee_conf {
 	void (*granted)(void *arg, unsigned int slice, void *address);
 	/**
 	 * A lease has ended. The address stays valid memory, but what is written to it reaches
-	 * nothing. Called from the interrupt thread, or in a thread that has just touched the
-	 * revoked page, as a signal handler: only async-signal-safe calls. May be called twice.
+	 * nothing. Called from the interrupt thread, in any case before the slice is granted anew
+	 * or refused and before hangup(); and possibly earlier, in a thread that has just touched
+	 * the revoked page, as a signal handler: only async-signal-safe calls.
 	 */
 	void (*lost)(void *arg, unsigned int slice);
 	/**

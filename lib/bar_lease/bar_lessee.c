@@ -39,6 +39,11 @@ enum want_state {
 
 struct want {
 	int state;		/* enum want_state; atomic */
+	/**
+	 * A touch found it revoked, of which the interrupt thread has not told yet: by then, the
+	 * thread that touched it may have asked for it anew. Atomic.
+	 */
+	bool loss_untold;
 	uint64_t retry_at;	/* TSC cycles */
 	int32_t lease;		/* number of the latest lease */
 	bool release_due;	/* of that lease; while ASKED, the asking thread's */
@@ -142,8 +147,10 @@ mapping_lost(void *arg)
 	int expected = WANT_HELD;
 
 	/* The device may have been off for a moment, with no lessor to say anything about it. */
-	__atomic_compare_exchange_n(&want->state, &expected, WANT_LOST, false, __ATOMIC_ACQ_REL,
-				    __ATOMIC_RELAXED);
+	__atomic_store_n(&want->loss_untold, true, __ATOMIC_RELEASE);
+	if (!__atomic_compare_exchange_n(&want->state, &expected, WANT_LOST, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		__atomic_store_n(&want->loss_untold, false, __ATOMIC_RELEASE); /* it knows */
 	want->lessee->lost(want->lessee->arg, want_index(want));
 }
 
@@ -161,6 +168,14 @@ want_lose(struct want *want)
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			return true;
 	return false;
+}
+
+/* On the interrupt thread: tell of a lease that was taken away, or that a touch found revoked. */
+static void
+want_tell_loss(struct want *want, bool taken)
+{
+	if (__atomic_exchange_n(&want->loss_untold, false, __ATOMIC_ACQ_REL) || taken)
+		want->lessee->lost(want->lessee->arg, want_index(want));
 }
 
 /*
@@ -183,6 +198,7 @@ on_grant(struct bar_lessee *lessee, unsigned int slice, int32_t lease, int dmabu
 
 	if (want_state(want) != WANT_ASKED || dmabuf < 0)
 		return;
+	want_tell_loss(want, false);
 	want_unmap(want);
 	want->lease = lease;
 	ret = bar_slice_map(dmabuf, lessee->length, mapping_lost, want, &want->address);
@@ -204,6 +220,7 @@ on_refusal(struct bar_lessee *lessee, const struct lease_message *message)
 
 	if (want_state(want) != WANT_ASKED)
 		return;
+	want_tell_loss(want, false);
 	if (want->last_error != message->value) {
 		want->last_error = message->value;
 		if (message->value == EBUSY && message->holder != 0)
@@ -254,15 +271,17 @@ static void
 on_revoke(struct bar_lessee *lessee, unsigned int slice, int32_t lease)
 {
 	struct want *want = &lessee->wants[slice];
+	bool taken;
 
 	if (want_state(want) == WANT_YIELDED)
 		return; /* the answer will come */
-	if (!want_lose(want)) {
+	taken = want_lose(want);
+	want_tell_loss(want, taken);
+	if (!taken) {
 		send_about(lessee, LEASE_RELEASE, slice, lease);
 		return;
 	}
 	LEASE_LOG(WARNING, "%s: slice %u was revoked", lessee->name, slice);
-	lessee->lost(lessee->arg, slice);
 	want_set(want, WANT_YIELDED);
 	if (!lessee->timer)
 		give_back_yielded(lessee);
@@ -421,8 +440,7 @@ on_hangup(struct bar_lessee *lessee)
 	lessee->channel = NULL;
 	for (i = 0; i < lessee->nb_wants; i++) {
 		/* Asked for ever: there is nobody to send anything to. */
-		if (want_lose(&lessee->wants[i]))
-			lessee->lost(lessee->arg, i);
+		want_tell_loss(&lessee->wants[i], want_lose(&lessee->wants[i]));
 		want_set(&lessee->wants[i], WANT_ASKED);
 	}
 	/* Whoever calls from here on cannot send. */

@@ -3,6 +3,8 @@
  */
 #include <string.h>
 
+#include <rte_interrupts.h>
+
 #include "lease_lessee.h"
 
 struct hand hand;
@@ -20,6 +22,7 @@ lost(void *arg, unsigned int slice)
 {
 	assert_ptr_equal(arg, &hand);
 	hand.lost[slice]++;
+	hand.told[slice] += rte_thread_is_intr() != 0;
 	hand.address[slice] = NULL;
 }
 

@@ -16,7 +16,8 @@ struct hand {
 	bool destroy_at_hangup;
 	void *_Atomic address[NB_SLICES];	/* as a driver's doorbell */
 	_Atomic unsigned int granted[NB_SLICES];
-	_Atomic unsigned int lost[NB_SLICES];
+	_Atomic unsigned int lost[NB_SLICES];	/* how often that was said */
+	_Atomic unsigned int told[NB_SLICES];	/* on the interrupt thread */
 	_Atomic bool busy[NB_SLICES];
 	_Atomic unsigned int hangups;
 	_Atomic unsigned int notices;		/* how many came; then the latest */

@@ -218,11 +218,14 @@ mapping_lost_without_revocation_is_asked_for_anew(void **state)
 	page_off(hand.address[0]);
 	assert_false(touch(hand.address[0]));
 	assert_int_equal(hand.lost[0], 1);
+	assert_int_equal(hand.told[0], 0);
 	get(0);
 	assert_true(touch(hand.address[0]));
 	assert_int_equal(count_events(EVENT_EXPORT, 0), 2);
 	assert_int_equal(count_events(EVENT_RESET, 0), 1);
-	assert_int_equal(hand.lost[0], 1);
+	/* By whom the page was touched learns it at once, and everybody else in time. */
+	assert_int_equal(hand.lost[0], 2);
+	assert_int_equal(hand.told[0], 1);
 }
 
 static void

@@ -311,7 +311,8 @@ revocation_found_by_a_touch(void **state)
 	assert_int_equal(hear(LEASE_RELEASE, 0), 7);
 	close(grant(0, 8));
 	assert_true(eventually(is_granted, &slice));
-	assert_int_equal(hand.lost[0], 1);
+	assert_int_equal(hand.lost[0], 2);
+	assert_int_equal(hand.told[0], 1);
 	say(LEASE_REVOKED, 0, 8, -1);
 	assert_int_equal(hear(LEASE_RELEASE, 0), 8);
 }
@@ -402,6 +403,57 @@ garbage_ends_the_channel(void **state)
 	assert_int_equal(recv(channel, &(char){ 0 }, 1, 0), 0);
 }
 
+/* The thread that polls a queue finds its lease lost, and asks for it anew. */
+static void
+lose_by_touch(unsigned int slice, int32_t lease)
+{
+	hold(slice, lease);
+	page_off(hand.address[slice]);
+	assert_false(touch(hand.address[slice]));
+	assert_int_equal(hand.lost[slice], 1);
+	bar_lessee_request(hand.lessee, slice);
+	assert_int_equal(hear(LEASE_RELEASE, slice), lease);
+	hear(LEASE_REQUEST, slice);
+	interrupts_pass();
+	assert_int_equal(hand.told[slice], 0);
+}
+
+/* What a signal handler was told, everybody else is told by the next word about it. */
+static void
+loss_found_by_a_touch_is_told(void **state)
+{
+	create();
+	lose_by_touch(0, 10);
+	say(LEASE_REVOKED, 0, 10, -1);
+	assert_int_equal(hear(LEASE_RELEASE, 0), 10);
+	assert_int_equal(hand.told[0], 1);
+	lose_by_touch(1, 11);
+	say(LEASE_REFUSE, 1, EBUSY, -1);
+	interrupts_pass();
+	assert_int_equal(hand.told[1], 1);
+	lose_by_touch(2, 12);
+	close(grant(2, 13));
+	assert_true(eventually(is_granted, &(unsigned int){ 2 }));
+	assert_int_equal(hand.told[2], 1);
+	/* Once. */
+	close(grant(0, 14));
+	assert_true(eventually(is_granted, &(unsigned int){ 0 }));
+	assert_int_equal(hand.told[0], 1);
+}
+
+static void
+loss_found_by_a_touch_is_told_at_the_hangup(void **state)
+{
+	create();
+	hold(1, 11);
+	lose_by_touch(0, 10);
+	shutdown(channel, SHUT_RDWR);
+	hand_wait_hangup();
+	assert_int_equal(hand.told[0], 1);
+	assert_int_equal(hand.told[1], 1);
+	assert_int_equal(hand.told[2], 0);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -423,6 +475,8 @@ main(void)
 		TEST(grant_not_asked_for_is_ignored),
 		TEST(descriptor_stays_until_destroy),
 		TEST(garbage_ends_the_channel),
+		TEST(loss_found_by_a_touch_is_told),
+		TEST(loss_found_by_a_touch_is_told_at_the_hangup),
 	};
 
 	return cmocka_run_group_tests_name("lessee, wire", tests, eal_setup, eal_teardown);
