@@ -114,10 +114,17 @@ to_d0(void)
 	memory_decode(true);
 }
 
+/*
+ * The core suspends it a little later, with its lock held, and mmap() is the one call that cannot
+ * wait for that lock: it may succeed then, and only touches fail.
+ */
 static void
 enter_low_power(void)
 {
 	CHECK_OK(device_feature_set(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	for (int i = 0; i < 1000 && !sysfs_says(target.dev.bdf, "power/runtime_status",
+						"suspended"); i++)
+		usleep(1000);
 }
 
 static void

@@ -101,6 +101,8 @@ void vfio_bind(const struct vfio_dev *dev);
 /* -1 and errno if it fails. The name is one in the folder of the device. */
 int sysfs_write(const char *bdf, const char *name, const char *text);
 bool sysfs_exists(const char *bdf, const char *name);
+/* Whether a file of the device begins with text. */
+bool sysfs_says(const char *bdf, const char *name, const char *text);
 void driver_name(const char *bdf, char *name, size_t size);
 /* Looks for devices anew; the one of this name gets that driver. */
 void rescan(const char *bdf, const char *driver);

@@ -44,6 +44,21 @@ sysfs_exists(const char *bdf, const char *name)
 	return access(path, F_OK) == 0;
 }
 
+bool
+sysfs_says(const char *bdf, const char *name, const char *text)
+{
+	char path[80], said[64] = "";
+	bool says;
+	int fd;
+
+	device_path(bdf, name, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	says = fd >= 0 && read(fd, said, sizeof(said) - 1) > 0 &&
+	       strncmp(said, text, strlen(text)) == 0;
+	close(fd);
+	return says;
+}
+
 void
 driver_name(const char *bdf, char *name, size_t size)
 {
