@@ -360,6 +360,30 @@ refills_ring_the_doorbell(void **state)
 	free_pool(&pool);
 }
 
+/** Part of it is in the cache, the rest comes from the pool, and one doorbell is for both. */
+static void
+refill_from_cache_and_pool_rings_once(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 512, 128, ROOM);
+	struct rte_mbuf *m[80];
+	struct rx rx;
+
+	/* So that a first batch of the 128 is in the cache, and not a second. */
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool.mempool, m, RTE_DIM(m)), 0);
+	rte_mempool_cache_flush(NULL, pool.mempool);
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+
+	make_rx(&rx, 2 * SIZE, &pool, false);
+	software_device_rung(&rx.device);
+	assert_int_equal(receive(&rx), 0);
+	assert_int_equal(vlease_rxq_posted(rx.q), 2 * SIZE);
+	assert_int_equal(rx.q->stats.doorbells, 1);
+	assert_int_equal(software_device_rung(&rx.device), 1);
+	free_rx(&rx);
+	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -368,6 +392,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(id_used_early_is_not_used_again),
 		cmocka_unit_test(bursts_begin_and_end_anywhere),
 		cmocka_unit_test(refills_ring_the_doorbell),
+		cmocka_unit_test(refill_from_cache_and_pool_rings_once),
 	};
 
 	start_eal(argv[0]);

@@ -191,17 +191,29 @@ rx_post(struct vlease_rxq *q, uint16_t n, const bool in_order, const bool offloa
  * The pool cannot fill a batch. A queue that has next to nothing posted takes what there is,
  * or it would stand still while others hold the rest of the pool.
  */
-static __rte_cold __rte_noinline uint16_t
+static __rte_cold __rte_noinline void
 rx_post_scarce(struct vlease_rxq *q, uint16_t n, bool in_order)
 {
-	uint16_t posted = 0;
-
 	q->stats.nombuf += n;
 	if (vlease_rxq_posted(q) >= q->free_thresh)
-		return 0;
-	while (posted == 0 && (n /= 2) > 0)
-		posted = rx_post(q, n, in_order, true);
-	return posted;
+		return;
+	while ((n /= 2) > 0 && rx_post(q, n, in_order, true) == 0)
+		;
+}
+
+/** Post n free descriptors, or as many as the pool has mbufs for. */
+static __rte_always_inline void
+rx_post_all(struct vlease_rxq *q, uint16_t n, const bool in_order, const bool offloads)
+{
+	uint16_t posted;
+
+	for (; n > 0; n -= posted) {
+		posted = rx_post(q, RTE_MIN(n, RX_REFILL), in_order, offloads);
+		if (unlikely(posted == 0)) {
+			rx_post_scarce(q, RTE_MIN(n, RX_REFILL), in_order);
+			return;
+		}
+	}
 }
 
 /** Tell the device of what was posted since free_head was old. */
@@ -229,21 +241,13 @@ rx_refill(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order
 	  const bool offloads)
 {
 	const uint16_t old = q->free_head;
-	uint16_t nfree = q->size - vlease_rxq_posted(q);
-	uint16_t n, left = nfree;
+	const uint16_t nfree = q->size - vlease_rxq_posted(q);
 
 	if (nfree < q->free_thresh)
 		return;
-	for (; left > 0; left -= n) {
-		n = rx_post(q, RTE_MIN(left, RX_REFILL), in_order, offloads);
-		if (unlikely(n == 0)) {
-			left -= rx_post_scarce(q, RTE_MIN(left, RX_REFILL), in_order);
-			break;
-		}
-	}
-	if (unlikely(left == nfree))
-		return;
-	rx_tell(q, doorbell, old);
+	rx_post_all(q, nfree, in_order, offloads);
+	if (likely(q->free_head != old))
+		rx_tell(q, doorbell, old);
 }
 
 /** Frames of one buffer each. Without a doorbell, the caller sees to the refill. */

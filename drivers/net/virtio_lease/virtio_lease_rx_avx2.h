@@ -91,8 +91,8 @@ rx_ids_are_slots(const struct vlease_rxq *q, uint16_t slot, const bool in_order)
 }
 
 /**
- * Whether a burst may go in fours. Where a device has used buffers in another order, ids are no more
- * those of the slots, until the queue is reset.
+ * Whether a burst may go in fours. Where a device has used buffers in another order, ids are no
+ * more those of the slots, until the queue is reset.
  */
 static __rte_always_inline bool
 rx_goes_in_fours(const struct vlease_rxq *q, uint16_t nb_pkts, const bool in_order)
@@ -226,12 +226,12 @@ rx_post_fours(struct vlease_rxq *q, uint16_t n, const bool in_order)
 }
 
 static __rte_noinline void
-rx_refill_rest(struct vlease_rxq *q, volatile uint16_t *doorbell, bool in_order)
+rx_post_rest(struct vlease_rxq *q, uint16_t n, bool in_order)
 {
-	rx_refill(q, doorbell, in_order, false);
+	rx_post_all(q, n, in_order, false);
 }
 
-/** As rx_refill(), which it leaves to post what does not go in fours. */
+/** As rx_refill(), but for what goes in fours. */
 static __rte_always_inline void
 rx_refill_fours(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in_order)
 {
@@ -244,10 +244,10 @@ rx_refill_fours(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in
 		n = rx_post_fours(q, RTE_MIN(left, RX_REFILL), in_order);
 		left -= n;
 	} while (n > 0 && left >= 4);
+	if (unlikely(left >= q->free_thresh))
+		rx_post_rest(q, left, in_order);
 	if (likely(q->free_head != old))
 		rx_tell(q, doorbell, old);
-	if (unlikely(left >= q->free_thresh))
-		rx_refill_rest(q, doorbell, in_order);
 }
 
 /** What a burst does not find in fours. */
