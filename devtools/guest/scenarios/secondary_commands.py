@@ -31,7 +31,14 @@ def arrives(what):
     feed(lambda: received() > before, f"frames in the secondary, {what}")
 
 
+def is_quiet():
+    before = received()
+    time.sleep(0.5)
+    return received() == before
+
+
 def nothing_arrives(what):
+    wait_until(is_quiet, 10, "what was sent before has been received")
     before = received()
     host.send("tap1", FLOWS)
     time.sleep(1)
