@@ -32,7 +32,7 @@ def all_move(queues, what):
 
 
 def break_ring():
-    """Chains into nowhere, where the device stops; the driver sets these at a start only."""
+    """Chains into nowhere, where the device stops. A refill with vectors mends them."""
     zone = re.search(r"name:<vlease_ring_4>, len:\w+, virt:(0x\w+)", primary.cmd("dump_memzone"))
     size = int(re.search(r"Number of RXDs: (\d+)", primary.cmd("show rxq info 0 0"))[1])
     with open(f"/proc/{primary.pid}/mem", "r+b", buffering=0) as memory:
@@ -45,11 +45,15 @@ def event(port, name):
     return f"Port {port}: {name} event" in primary.output
 
 
+def is_told_to_reset():
+    break_ring()
+    return event(0, "reset")
+
+
 for each in (primary, secondary):
     each.start()
 wait_for_leases(leases, secondary, 1)
-break_ring()
-wait_until(lambda: event(0, "reset"), 30, "testpmd is told that the device needs a reset")
+wait_until(is_told_to_reset, 30, "testpmd is told that the device needs a reset")
 check(any(f"Desc next is {NOWHERE}" in line for line in host.qemu_errors()),
       f"QEMU did not find the ring broken: {host.qemu_errors()}")
 primary.stop()
