@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "fixture.h"
 
@@ -13,6 +14,7 @@
 #define SIZE 64
 #define ROOM 512
 #define LEN 60
+#define RING_BYTES 4096
 
 static uint8_t frame[MAX_FRAME];
 
@@ -362,7 +364,7 @@ refills_ring_the_doorbell(void **state)
 
 /** Part of it is in the cache, the rest comes from the pool, and one doorbell is for both. */
 static void
-refill_from_cache_and_pool_rings_once(void **state)
+refill_by_cache_and_pool(uint16_t free_thresh)
 {
 	struct pool pool = make_pool(CHECKED_OPS, 512, 128, ROOM);
 	struct rte_mbuf *m[80];
@@ -374,6 +376,7 @@ refill_from_cache_and_pool_rings_once(void **state)
 	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
 
 	make_rx(&rx, 2 * SIZE, &pool, false);
+	rx.q->free_thresh = free_thresh;
 	software_device_rung(&rx.device);
 	assert_int_equal(receive(&rx), 0);
 	assert_int_equal(vlease_rxq_posted(rx.q), 2 * SIZE);
@@ -381,6 +384,40 @@ refill_from_cache_and_pool_rings_once(void **state)
 	assert_int_equal(software_device_rung(&rx.device), 1);
 	free_rx(&rx);
 	assert_conserved(&pool);
+	free_pool(&pool);
+}
+
+static void
+refill_is_whole_and_rings_once(void **state)
+{
+	refill_by_cache_and_pool(32);
+	refill_by_cache_and_pool(2 * SIZE);
+}
+
+/** The primary may have taken the ring away, and then says so by the doorbell. */
+static void
+no_ring_is_looked_at_without_a_doorbell(void **state)
+{
+	struct pool pool = make_pool(CHECKED_OPS, 64, 0, ROOM);
+	struct rte_mbuf *m[BURST];
+	void *ring, *nothing;
+	struct rx rx;
+
+	nothing = mmap(NULL, RING_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(nothing, MAP_FAILED);
+	make_rx(&rx, SIZE, &pool, false);
+	ring = rx.q->desc;
+	vlease_set_doorbell(SLOT, NULL);
+	rx.q->desc = nothing;
+	if (!rx.q->packed)
+		rx.q->avail = nothing;
+	rx.q->used = nothing;
+	assert_int_equal(rx.burst(rx.q, m, BURST), 0);
+	assert_int_equal(vlease_doorbells[SLOT].busy, 0);
+	assert_int_equal(vlease_rxq_reclaim(rx.q, &rx.config), 0);
+	assert_ptr_equal(rx.q->desc, ring);
+	munmap(nothing, RING_BYTES);
+	free_rx(&rx);
 	free_pool(&pool);
 }
 
@@ -392,7 +429,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(id_used_early_is_not_used_again),
 		cmocka_unit_test(bursts_begin_and_end_anywhere),
 		cmocka_unit_test(refills_ring_the_doorbell),
-		cmocka_unit_test(refill_from_cache_and_pool_rings_once),
+		cmocka_unit_test(refill_is_whole_and_rings_once),
+		cmocka_unit_test(no_ring_is_looked_at_without_a_doorbell),
 	};
 
 	start_eal(argv[0]);

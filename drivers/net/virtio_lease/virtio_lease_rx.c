@@ -19,7 +19,7 @@ vlease_rxq_bytes(uint16_t size)
 	       RTE_ALIGN_CEIL(size * (sizeof(uintptr_t) + sizeof(uint16_t)), RTE_CACHE_LINE_SIZE);
 }
 
-/* All buffers are alike: a refill stores addresses only. */
+/* All buffers are alike: a refill need store addresses only. */
 static void
 reset_split_ring(struct vlease_rxq *q)
 {

@@ -92,15 +92,20 @@ rx_ids_are_slots(const struct vlease_rxq *q, uint16_t slot, const bool in_order)
 
 /**
  * Whether a burst may go in fours. Where a device has used buffers in another order, ids are no
- * more those of the slots, until the queue is reset.
+ * more those of the slots, until the queue is reset. Without the lease there may be no ring to look
+ * at, so this begins the burst; the function that goes on begins it again, and ends it.
  */
 static __rte_always_inline bool
 rx_goes_in_fours(const struct vlease_rxq *q, uint16_t nb_pkts, const bool in_order)
 {
-	const uint16_t slot = q->used_cons & q->mask;
+	uint16_t slot;
 
-	return nb_pkts >= 4 && (in_order || slot + 4 > q->size ||
-				likely(rx_ids_are_slots(q, slot, false)));
+	if (nb_pkts < 4)
+		return false;
+	if (in_order || unlikely(vlease_burst_begin(q->doorbell_slot) == NULL))
+		return true;
+	slot = q->used_cons & q->mask;
+	return slot + 4 > q->size || likely(rx_ids_are_slots(q, slot, false));
 }
 
 static __rte_always_inline void
@@ -244,7 +249,7 @@ rx_refill_fours(struct vlease_rxq *q, volatile uint16_t *doorbell, const bool in
 		n = rx_post_fours(q, RTE_MIN(left, RX_REFILL), in_order);
 		left -= n;
 	} while (n > 0 && left >= 4);
-	if (unlikely(left >= q->free_thresh))
+	if (unlikely(left >= RTE_MIN(q->free_thresh, 4)))
 		rx_post_rest(q, left, in_order);
 	if (likely(q->free_head != old))
 		rx_tell(q, doorbell, old);
