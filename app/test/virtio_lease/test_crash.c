@@ -358,6 +358,31 @@ rx_plain(struct trial *t)
 		software_device_deliver(&t->rx.device, frame, 60);
 }
 
+/** As vectors take them: used in the order in which they were posted. */
+static void
+rx_in_a_row(struct trial *t, bool mergeable)
+{
+	struct rte_mbuf *m;
+	int i;
+
+	new_rx(t, mergeable);
+	t->rx.burst(t->rx.q, &m, 1);
+	for (i = 0; i < BURST; i++)
+		software_device_deliver(&t->rx.device, frame, 60);
+}
+
+static void
+rx_plain_in_a_row(struct trial *t)
+{
+	rx_in_a_row(t, false);
+}
+
+static void
+rx_merged_in_a_row(struct trial *t)
+{
+	rx_in_a_row(t, true);
+}
+
 static void
 rx_merged(struct trial *t)
 {
@@ -508,6 +533,21 @@ owner_dies_receiving(void **state)
 }
 
 static void
+owner_dies_receiving_in_a_row(void **state)
+{
+	static const struct story stories[] = {
+		{ rx_plain_in_a_row, receive, false, 2 * BURST, 0 },
+		{ rx_merged_in_a_row, receive, false, 2 * BURST, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(stories); i++) {
+		kill_at_every_instruction(&stories[i], 0);
+		kill_at_every_instruction(&stories[i], 8);
+	}
+}
+
+static void
 owner_dies_receiving_merged_frames(void **state)
 {
 	static const struct story story = { rx_merged, receive, false, 2 * SIZE, 0 };
@@ -614,6 +654,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(owner_dies_filling_a_fresh_queue),
 		cmocka_unit_test(owner_dies_receiving),
+		cmocka_unit_test(owner_dies_receiving_in_a_row),
 		cmocka_unit_test(owner_dies_receiving_merged_frames),
 		cmocka_unit_test(owner_dies_receiving_frames_with_offloads),
 		cmocka_unit_test(owner_dies_receiving_a_lie),
