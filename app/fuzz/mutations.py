@@ -97,10 +97,10 @@ MUTATIONS = [
             "if (false) {\n\t\tLEASE_LOG(ERR, \"%s: %s: cannot be reset"),
     channel("rendezvous-error", "lessee.c", "reply.error < 0 ? reply.error : -EPROTO",
             "reply.error"),
-    channel("granted-unasked", "lessee.c", "want->state != WANT_ASKED || dmabuf < 0",
+    channel("granted-unasked", "lessee.c", "want_state(want) != WANT_ASKED || dmabuf < 0",
             "dmabuf < 0"),
-    channel("granted-nothing", "lessee.c", "want->state != WANT_ASKED || dmabuf < 0",
-            "want->state != WANT_ASKED"),
+    channel("granted-nothing", "lessee.c", "want_state(want) != WANT_ASKED || dmabuf < 0",
+            "want_state(want) != WANT_ASKED"),
     channel("granted-too-high", "lessee.c", "!all && message->slice >= lessee->nb_wants"),
     channel("answer-positive", "lessee.c", "RTE_MIN(message->value, 0)", "message->value"),
 ]

@@ -75,7 +75,7 @@ request_trace_clear() { stat -c %s "$run/qemu.log" >"$run/trace-start"; }
 
 # Where the processors of a guest are that says nothing any more, and what they wait for.
 processors_of_guest() {
-	monitor 'info registers -a' | grep -E '^CPU#|^[ER]IP=|^RSP=' || true
+	monitor 'info registers -a' | grep -E '^CPU#|^[ER]IP=|RSP=' || true
 	monitor 'info lapic 0' | grep -E 'LVTT|Timer|IRR|ISR' || true
 	monitor 'info lapic 1' | grep -E 'LVTT|Timer|IRR|ISR' || true
 }

@@ -33,8 +33,8 @@ make_preload() {
 }
 
 start_images() {
-	start_step preload "$(cat "$top"/devtools/lab.d/{preload.h,doorbells.c,notification_data.c} \
-		"$lab_dir/stamps/bookworm-root")" make_preload
+	start_step preload "$(cat "$lab_dir/stamps/bookworm-root" \
+		"$top"/devtools/lab.d/{preload.h,doorbells.c,notification_data.c})" make_preload
 	start_step root-image "$(cat "$top/devtools/guest/first-init" \
 		"$lab_dir"/stamps/{bookworm,trixie}-root)" make_root_image
 }

@@ -3,7 +3,7 @@
 # Copyright(c) 2026 The dpdk-bar-lease authors
 # kernels: 6.12
 # machine: perf
-"""VIRTIO_F_NOTIFICATION_DATA: each doorbell is one 4-byte write that says where the ring goes on"""
+"""VIRTIO_F_NOTIFICATION_DATA: doorbells are 4-byte writes that say where the ring goes on"""
 
 import re
 
