@@ -531,6 +531,11 @@ class Testpmd(Program):
         """{"rx": [packets of queue 0, ...], "tx": [...]}, by the device's counters."""
         return queue_packets(self.xstats(port))
 
+    def doorbells(self):
+        """How many our driver says that all processes have rung, but for the control queue's."""
+        return sum(value for port in (0, 1) for name, value in self.xstats(port).items()
+                   if name.endswith("_doorbells"))
+
     def fwd_stats(self):
         """What this process itself forwarded: {port: {"RX-packets": n, ...}}."""
         parts = re.split(r"Forward statistics for port (\d+)", self.cmd("show fwd stats all"))

@@ -44,12 +44,6 @@ def send(sender, rounds):
         sender.stop()
 
 
-def counted(primary):
-    """Doorbells that the driver says it has rung, on all queues but the control queue."""
-    return sum(value for port in (0, 1) for name, value in primary.xstats(port).items()
-               if name.endswith("_doorbells"))
-
-
 def check_last(primary, sender, rung, next_place):
     """The last doorbell of each queue says where it stands. The trace does not name the port."""
     for queue in queues_of(sender):
@@ -99,7 +93,7 @@ def run(mode, next_place):
                   f"virtqueue {2 * queue}: with all buffers posted the doorbell says {value:#x}")
     check(len(rung.get(CONTROL_QUEUE, ())) > 1, "no doorbell of the control queue")
     total = sum(len(values) for virtqueue, values in rung.items() if virtqueue != CONTROL_QUEUE)
-    said = counted(primary)
+    said = primary.doorbells()
     check(total == said, f"{mode}: {total} doorbells at the device, {said} by the driver")
     report(f"{mode}: {total} doorbells with data of {len(rung) - 1} virtqueues, each as the driver "
            f"counts them; {len(rung[CONTROL_QUEUE])} of the control queue")
