@@ -17,6 +17,8 @@
 #define BUFFER (RTE_PKTMBUF_HEADROOM + POOL_ROOM)
 /** Between pinned buffers. */
 #define GAP 64
+/** As many as the driver posts in one go. */
+#define CACHE_SIZE 32
 
 struct pool pools[POOL_KINDS];
 
@@ -35,11 +37,13 @@ pool_of(const struct rte_mempool *mempool)
 static unsigned int
 index_of(const struct pool *pool, const void *mbuf)
 {
-	unsigned int i = 0;
+	unsigned int i = 0, step;
 
-	while (i < POOL_SIZE && pool->mbufs[i] != mbuf)
-		i++;
-	require(i < POOL_SIZE, "not an mbuf of this pool");
+	/* They lie in the order of their addresses. */
+	for (step = 64; step > 0; step /= 2)
+		if (i + step < POOL_SIZE && (const void *)pool->mbufs[i + step] <= mbuf)
+			i += step;
+	require(pool->mbufs[i] == mbuf, "not an mbuf of this pool");
 	return i;
 }
 
@@ -183,8 +187,8 @@ create_pinned(void)
 	mem.buf_iova = rte_malloc_virt2iova(mem.buf_ptr);
 	ASAN_POISON_MEMORY_REGION(mem.buf_ptr, mem.buf_len);
 	rte_mbuf_set_user_mempool_ops(OPS);
-	return rte_pktmbuf_pool_create_extbuf("pinned", POOL_SIZE, 0, 0, BUFFER, SOCKET_ID_ANY,
-					      &mem, 1);
+	return rte_pktmbuf_pool_create_extbuf("pinned", POOL_SIZE, CACHE_SIZE, 0, BUFFER,
+					      SOCKET_ID_ANY, &mem, 1);
 }
 
 static struct rte_mempool *
@@ -195,8 +199,8 @@ create(enum pool_kind kind)
 
 	if (kind == POOL_PINNED)
 		return create_pinned();
-	mp = rte_pktmbuf_pool_create_by_ops(kind == POOL_NEAR ? "near" : "far", POOL_SIZE, 0, 0,
-					    BUFFER, SOCKET_ID_ANY, OPS);
+	mp = rte_pktmbuf_pool_create_by_ops(kind == POOL_NEAR ? "near" : "far", POOL_SIZE,
+					    CACHE_SIZE, 0, BUFFER, SOCKET_ID_ANY, OPS);
 	if (mp != NULL && kind == POOL_FAR)
 		STAILQ_FOREACH(chunk, &mp->mem_list, next)
 			chunk->iova = RTE_BAD_IOVA;
@@ -226,6 +230,7 @@ pool_reset(struct pool *pool)
 {
 	unsigned int i;
 
+	pool->mempool->local_cache[rte_get_main_lcore()].len = 0;
 	pool->n_free = 0;
 	pool->n_app = 0;
 	for (i = 0; i < POOL_SIZE; i++) {
@@ -234,9 +239,30 @@ pool_reset(struct pool *pool)
 		if (pool == &pools[POOL_PINNED])
 			rte_mbuf_ext_refcnt_set(pool->mbufs[i]->shinfo, 1);
 		memset(pool->fresh[i].buf_addr, 0xa5, BUFFER);
+		pool->is_cached[i] = false;
 		pool->is_app[i] = false;
 		become_free(pool, i);
 	}
+}
+
+unsigned int
+pool_look(struct pool *pool)
+{
+	const struct rte_mempool_cache *cache;
+	unsigned int i, at;
+
+	cache = rte_mempool_default_cache(pool->mempool, rte_lcore_id());
+	if (cache == NULL)
+		return pool->n_free;
+	memset(pool->is_cached, false, sizeof(pool->is_cached));
+	for (i = 0; i < cache->len; i++) {
+		at = index_of(pool, cache->objs[i]);
+		require(!pool->is_free[at] && !pool->is_cached[at], "an mbuf is freed twice");
+		require(!pool->is_app[at], "an mbuf is freed that the application holds");
+		check_idle(pool, at);
+		pool->is_cached[at] = true;
+	}
+	return pool->n_free + cache->len;
 }
 
 struct rte_mbuf *
@@ -292,7 +318,8 @@ pool_is_live(uint64_t address, uint64_t length)
 		for (i = 0; i < POOL_SIZE; i++) {
 			start = (uintptr_t)pool->fresh[i].buf_addr;
 			if (address >= start && address - start < BUFFER)
-				return !pool->is_free[i] && length <= BUFFER - (address - start);
+				return !pool->is_free[i] && !pool->is_cached[i] &&
+				       length <= BUFFER - (address - start);
 		}
 	return false;
 }

@@ -5,6 +5,7 @@
  * do, step by step, with one queue. Whatever the device does: every mbuf has one owner, none is
  * lost, what the application gets is whole, and nobody strays from what is theirs.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "input.h"
 #include "pool.h"
 #include "target.h"
+#include "virtio_lease_rx_vector.h"
 #include "watch.h"
 
 #define PORT_ID 1
@@ -21,8 +23,8 @@
 #define BURST 32
 
 /**
- * What may be negotiated. Each entry is a bit of an input's first word: new ones go to the end,
- * or the corpus changes its meaning.
+ * What may be negotiated. Each entry is a bit of an input's first word, whose last is IS_LCORE:
+ * new ones go to the end, or the corpus changes its meaning.
  */
 static const struct option {
 	uint64_t features, rx_offloads, tx_offloads;
@@ -80,6 +82,8 @@ watch_load(void)
 {
 	if (loads_left == 0 || --loads_left > 0)
 		return;
+	pool_look(queue.pool);
+	pool_look(queue.other);
 	queue.hostile.in_burst = true;
 	for (; turn > 0; turn--)
 		hostile_step(&queue.hostile, &input);
@@ -106,13 +110,14 @@ broken(void)
 static void
 check_accounts(void)
 {
-	const struct pool *pool = queue.pool;
+	unsigned int n_free = pool_look(queue.pool);
 
+	pool_look(queue.other);
 	if (!queue.rx)
 		require(vlease_txq_pending(queue.txq) <= queue.config.size,
 			"no more ids are free than there are");
 	else if (!queue.hostile.overwrote)
-		require(pool->n_free + pool->n_app + vlease_rxq_posted(queue.rxq) == POOL_SIZE,
+		require(n_free + queue.pool->n_app + vlease_rxq_posted(queue.rxq) == POOL_SIZE,
 			"free, posted and received mbufs are all there are");
 }
 
@@ -408,11 +413,16 @@ application_step(void)
 
 /* ---- An input ---- */
 
+/** Of an input's first word: the thread is an lcore, for which every pool has a cache. */
+#define IS_LCORE (UINT64_C(1) << 31)
+
 static void
 negotiate(void)
 {
 	uint64_t word = take(&input, 4);
 	unsigned int i;
+
+	RTE_PER_LCORE(_lcore_id) = word & IS_LCORE ? rte_get_main_lcore() : LCORE_ID_ANY;
 
 	queue.rx = take_below(&input, 2);
 	for (i = 0; i < RTE_DIM(options); i++) {
@@ -471,7 +481,7 @@ end(void)
 	while (queue.n_held > 0)
 		pool_app_frees(queue.held[--queue.n_held]);
 	require((queue.rx && queue.hostile.overwrote) ||
-		(queue.pool->n_free == POOL_SIZE && queue.other->n_free == POOL_SIZE),
+		(pool_look(queue.pool) == POOL_SIZE && pool_look(queue.other) == POOL_SIZE),
 		"all mbufs are back");
 	vlease_set_doorbell(SLOT, NULL);
 	free(queue.config.ring);
@@ -482,6 +492,12 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	start_eal((*argv)[0]);
+#ifdef FUZZ_VECTORS
+	if (!vlease_rx_has_vectors(0, 0)) {
+		fprintf(stderr, "skip: the processor has no AVX2, or EAL does not allow it\n");
+		exit(77);
+	}
+#endif
 	pools_create();
 	return 0;
 }
