@@ -10,6 +10,7 @@ slowness=1
 style_summary='sources follow the house rules'
 dkms_summary='DKMS installs the kernel driver and removes it without a trace'
 passed=0 failed=0 skipped=0
+failures=()
 
 test_main() {
 	local selected=() of_kernel names
@@ -69,6 +70,7 @@ chaos_main() {
 
 print_summary() {
 	summary_due=
+	((${#failures[@]} == 0)) || printf '# failed: %s\n' "${failures[@]}"
 	echo "$passed passed, $failed failed$( ((skipped == 0)) || echo ", $skipped skipped")"
 }
 
@@ -151,6 +153,7 @@ verdict() {
 		;;
 	*)
 		failed=$((failed + 1))
+		failures+=("$2 $3: $(tail -n 1 "$6")")
 		echo "not ok $2 $3 ($4 s) - $5"
 		tail -n 100 "$6" | sed 's/^/    /'
 		;;
