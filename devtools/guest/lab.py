@@ -348,6 +348,7 @@ class Program:
     """A program under our control, on a terminal of its own."""
 
     PROMPT = None  # of one that takes commands
+    INTERRUPTION = ""  # what another thread may print in the middle of anything, as a pattern
     started = []
 
     def __init__(self, name, argv, env=()):
@@ -417,13 +418,14 @@ class Program:
     def expect(self, text, timeout=60, start=0):
         """Wait until text is printed after position start; return what is before it."""
         deadline = time.monotonic() + timeout
+        pattern = re.compile(self.INTERRUPTION.join(map(re.escape, text)))
         with self._grew:
-            while (at := self._output.find(text, start)) < 0:
+            while not (found := pattern.search(self._output, start)):
                 check(not self._ended, f"{self.name} ended before it printed '{text}'")
                 left = deadline - time.monotonic()
                 check(left > 0, f"{self.name}: no '{text}' within {timeout} s")
                 self._grew.wait(left)
-            return self._output[start:at]
+            return self._output[start:found.start()]
 
     def cmd(self, text, timeout=60):
         """Send a command, wait for the next prompt, return what was printed in between."""
@@ -468,7 +470,8 @@ class Program:
 class Testpmd(Program):
     """A stock dpdk-testpmd."""
 
-    PROMPT = "testpmd> "
+    PROMPT = "testpmd> "  # written letter by letter
+    INTERRUPTION = r"(?:\nPort \d+: [\w ]+ event\n)*"
 
     def __init__(self, name, *, devices=PORTS, plugins=(), secondary=False, proc_id=0, num_procs=1,
                  queues=1, mode="flowgen", cpu=0, lcore=None, mbufs=16384, prefix="lab", eal=(),
