@@ -29,9 +29,10 @@
 #define SCM_PIDFD 0x04
 #endif
 
-#define MAX_WATCHES 64
-#define MAX_ALARMS 64
-#define MAX_DESCRIPTORS 256
+/** Of a peer: its joining; its channel and its end; both ends of the channel, and a pidfd. */
+#define MAX_ALARMS (BAR_LEASE_MAX_PEERS + 16)
+#define MAX_WATCHES (2 * BAR_LEASE_MAX_PEERS + 16)
+#define MAX_DESCRIPTORS (3 * BAR_LEASE_MAX_PEERS + 128)
 #define MAX_TURNS 10000
 /** That one channel is listened to in one turn. */
 #define MAX_MESSAGES 64

@@ -91,6 +91,14 @@ grant_sent(uint32_t slice, bool sent)
 	slices[slice].dirty |= sent;
 }
 
+static bool
+is_readable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) != 0;
+}
+
 static int
 reset(void *arg, unsigned int slice)
 {
@@ -108,6 +116,26 @@ static int
 call(void *arg, uint32_t code, int32_t value)
 {
 	return code % 2 == 0 ? 0 : -EPERM;
+}
+
+/** Nobody else gets the first slice while the process lives that had to let go of it. */
+static pid_t
+admit(void *arg, unsigned int slice, pid_t pid)
+{
+	struct bar_lease_info info;
+
+	require(bar_lessor_query(lessor, slice, &info) == 0, "a slice that there is");
+	return slice == 0 && info.former != pid ? info.former : 0;
+}
+
+static void
+ended(void *arg, unsigned int slice, pid_t pid)
+{
+	const struct slot *slot = &lessor->slots[slice];
+
+	require(slot->holder == NULL && slot->former != NULL && slot->former->pid == pid,
+		"it has nothing left");
+	require(is_readable(slot->former->pidfd), "it has ended");
 }
 
 /** The user has just reset what nobody can be working with. */
@@ -137,6 +165,8 @@ create(void)
 		.nb_slices = N_SLICES,
 		.reset = reset,
 		.call = call,
+		.admit = admit,
+		.ended = ended,
 		.fence_ms = fenced ? 100 : 0,
 	};
 	unsigned int i;
@@ -154,14 +184,6 @@ create(void)
 /* ---- What must hold ---- */
 
 static bool
-is_readable(int fd)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-
-	return poll(&pollfd, 1, 0) != 0;
-}
-
-static bool
 hears_end(int fd)
 {
 	struct pollfd pollfd = { .fd = fd };
@@ -169,18 +191,30 @@ hears_end(int fd)
 	return poll(&pollfd, 1, 0) != 0 && (pollfd.revents & POLLHUP) != 0;
 }
 
+static void
+check_known(const struct peer *peer)
+{
+	const struct peer *known;
+
+	TAILQ_FOREACH(known, &lessor->peers, next)
+		if (known == peer)
+			break;
+	require(known != NULL, "a holder is a peer");
+	require(peer->process != NULL, "a holder has said who it is");
+}
+
 static unsigned int
 check_slot(const struct slot *slot, unsigned int slice)
 {
-	const struct peer *peer = slot->holder, *known;
+	const struct peer *peer = slot->holder;
 	int state = slot_state(slot);
 
+	if (slot->former != NULL) {
+		check_known(slot->former);
+		require(peer == NULL, "who has let go is forgotten with the next lease");
+	}
 	if (peer != NULL) {
-		TAILQ_FOREACH(known, &lessor->peers, next)
-			if (known == peer)
-				break;
-		require(known != NULL, "a holder is a peer");
-		require(peer->process != NULL, "a holder has said who it is");
+		check_known(peer);
 		require(peer->channel != NULL || state != BAR_LEASE_LEASED,
 			"who has hung up can use nothing");
 	}
@@ -236,7 +270,8 @@ check_idle(void)
 	interrupts_idle();
 	TAILQ_FOREACH(peer, &lessor->peers, next) {
 		for (i = 0, held = 0; i < N_SLICES; i++)
-			held += lessor->slots[i].holder == peer;
+			held += lessor->slots[i].holder == peer ||
+				lessor->slots[i].former == peer;
 		require(peer->channel != NULL || held > 0, "who hung up and holds nothing is gone");
 		require(peer->process == NULL || !is_readable(peer->pidfd),
 			"who has ended is gone");
@@ -332,7 +367,9 @@ is_allowed(const struct lease_message *message, bool greeted, bool known)
 		return !greeted && known;
 	case LEASE_REQUEST:
 	case LEASE_RELEASE:
-		return greeted && message->slice < N_SLICES;
+		return greeted && (message->slice < N_SLICES ||
+				   (message->type == LEASE_RELEASE &&
+				    message->slice == LEASE_ALL_SLICES));
 	case LEASE_CALL:
 		return greeted;
 	default:

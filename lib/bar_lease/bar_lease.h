@@ -197,7 +197,8 @@ struct bar_lessor_conf {
 	 * Reset what slice number @p slice drives and take its buffers back. Called from the EAL
 	 * interrupt thread, when the slice is revoked and its holder has ended or let go of it,
 	 * and only between bar_lessor_start() and bar_lessor_stop(). Of the library it may call
-	 * bar_lessor_query(), bar_lessor_hold(), bar_lessor_put() and bar_lessor_reset_done().
+	 * bar_lessor_query(), bar_lessor_hold(), bar_lessor_put(), bar_lessor_reset_done() and
+	 * bar_lessor_offer().
 	 *
 	 * @return 0: free for the next holder; -EINPROGRESS: RESETTING until
 	 * bar_lessor_reset_done(), or called again at the next start; another negative errno:
@@ -212,6 +213,22 @@ struct bar_lessor_conf {
 	 * @return 0 or a negative errno, for the caller.
 	 */
 	int (*call)(void *arg, uint32_t code, int32_t value);
+	/**
+	 * Whether a process may have a slice, of those that are free and that the policy lets it
+	 * have. Called from the EAL interrupt thread; of the library it may call
+	 * bar_lessor_query(). NULL: it may.
+	 *
+	 * @return 0, or the process in the way: the request is refused with EBUSY, and its sender
+	 * is told which. When that one is out of the way: bar_lessor_offer().
+	 */
+	pid_t (*admit)(void *arg, unsigned int slice, pid_t pid);
+	/**
+	 * Process @p pid has ended, which held a slice, or let go of it when it was revoked and
+	 * was its latest holder. Called from the EAL interrupt thread, after the reset() of all
+	 * that this process held, and also while the lessor is stopped; may call what reset() may.
+	 * NULL: nobody wants to know.
+	 */
+	void (*ended)(void *arg, unsigned int slice, pid_t pid);
 	/**
 	 * Of each slice, for anybody to read, with atomic loads, and written by the EAL interrupt
 	 * thread, never back to 0; may be in shared memory, and must last until
@@ -248,7 +265,8 @@ struct bar_lease_info {
 	enum bar_lease_state state;
 	pid_t pid;		/**< of the last holder; 0 for none yet */
 	uid_t uid;		/**< of the last holder */
-	bool ended;		/**< that process ended, while it had the lease */
+	bool ended;		/**< its latest holder ended, or let go of it and ended then */
+	pid_t former;		/**< who let go when it was revoked, and is not gone; or 0 */
 	uint64_t granted;	/**< leases of this slice so far */
 	uint64_t refused;	/**< requests for it refused so far */
 	/* CLOCK_MONOTONIC in nanoseconds of the latest such event; 0 for none yet. */
@@ -323,6 +341,12 @@ void bar_lessor_put(struct bar_lessor *lessor, unsigned int slice);
  * reset() again.
  */
 void bar_lessor_reset_done(struct bar_lessor *lessor, unsigned int slice);
+
+/**
+ * If the slice is free, tell every lessee: who was refused it asks again at once, instead of after
+ * a second. Interrupt thread only.
+ */
+void bar_lessor_offer(struct bar_lessor *lessor, unsigned int slice);
 
 /**
  * Tell every lessee: their notice() gets @p code and @p value. Any thread; waits for the interrupt

@@ -35,7 +35,8 @@ enum lease_message_type {
 	LEASE_GRANT,		/* lessor: slice, with its DMABUF; value = number of the lease */
 	LEASE_REFUSE,		/* lessor: slice; value = errno, holder = pid or 0. With
 				 * LEASE_ALL_SLICES in place of WELCOME: a hangup follows */
-	LEASE_RELEASE,		/* lessee: slice, value as granted; not to be touched again */
+	LEASE_RELEASE,		/* lessee: slice, value as granted; not to be touched again. Or
+				 * LEASE_ALL_SLICES: it takes its leave, and has nothing left */
 	LEASE_REVOKED,		/* lessor: slice, value as granted; answer: LEASE_RELEASE */
 	LEASE_AVAILABLE,	/* lessor: slice is free, or LEASE_ALL_SLICES: ask again */
 	LEASE_CALL,		/* lessee: code, value, serial number; for the user */

@@ -623,17 +623,13 @@ static void
 lessee_teardown(void *arg)
 {
 	struct bar_lessee *lessee = arg;
-	struct want *want;
 	unsigned int i;
 
 	rte_eal_alarm_cancel(give_back_yielded, lessee);
-	for (i = 0; i < lessee->nb_wants; i++) {
-		want = &lessee->wants[i];
-		want_unmap(want);
-		if (lessee->channel != NULL && (want_lose(want) || want->release_due ||
-						want_state(want) == WANT_YIELDED))
-			send_about(lessee, LEASE_RELEASE, i, want->lease);
-	}
+	for (i = 0; i < lessee->nb_wants; i++)
+		want_unmap(&lessee->wants[i]);
+	if (lessee->channel != NULL)
+		send_about(lessee, LEASE_RELEASE, LEASE_ALL_SLICES, 0);
 	lease_watch_remove(lessee->channel);
 	close(lessee->fd);
 	call_fini(&lessee->call);

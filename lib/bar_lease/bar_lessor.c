@@ -55,6 +55,8 @@ bar_lessor_create(const struct bar_lessor_conf *conf, struct bar_lessor **lessor
 	new->memattr = conf->memattr;
 	new->reset = conf->reset;
 	new->call = conf->call;
+	new->admit = conf->admit;
+	new->ended = conf->ended;
 	new->event = conf->event;
 	new->doorbells = conf->doorbells;
 	new->arg = conf->arg;
@@ -240,6 +242,13 @@ bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
 				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+void
+bar_lessor_offer(struct bar_lessor *lessor, unsigned int slice)
+{
+	if (lessor_is_started(lessor) && slot_state(&lessor->slots[slice]) == BAR_LEASE_FREE)
+		peers_tell(lessor, LEASE_AVAILABLE, slice, 0);
+}
+
 struct notice_job {
 	struct bar_lessor *lessor;
 	uint32_t code;
@@ -274,6 +283,7 @@ query(void *arg)
 
 	*job->info = job->slot->info;
 	job->info->state = slot_state(job->slot);
+	job->info->former = job->slot->former != NULL ? job->slot->former->pid : 0;
 	if (job->info->state == BAR_LEASE_TAKEN)
 		job->info->pid = getpid();
 }

@@ -118,7 +118,16 @@ peer_discard(struct peer *peer)
 void
 peer_free(struct peer *peer)
 {
-	TAILQ_REMOVE(&peer->lessor->peers, peer, next);
+	struct bar_lessor *lessor = peer->lessor;
+	unsigned int i;
+
+	TAILQ_REMOVE(&lessor->peers, peer, next);
+	for (i = 0; i < lessor->nb_slots; i++) {
+		if (lessor->slots[i].former != peer)
+			continue;
+		lessor->slots[i].former = NULL;
+		bar_lessor_offer(lessor, i);
+	}
 	lease_watch_remove(peer->channel);
 	lease_watch_remove(peer->process);
 	peer_discard(peer);
@@ -132,6 +141,21 @@ peer_count_held(const struct peer *peer)
 	for (i = 0; i < peer->lessor->nb_slots; i++)
 		count += peer->lessor->slots[i].holder == peer;
 	return count;
+}
+
+/* Only what it holds, or has let go of when it was revoked, is a reason to wait for its end. */
+void
+peer_settle(struct peer *peer)
+{
+	const struct bar_lessor *lessor = peer->lessor;
+	unsigned int i;
+
+	if (peer->channel != NULL)
+		return;
+	for (i = 0; i < lessor->nb_slots; i++)
+		if (lessor->slots[i].holder == peer || lessor->slots[i].former == peer)
+			return;
+	peer_free(peer);
 }
 
 static const char *
@@ -161,9 +185,7 @@ peer_hangup(struct peer *peer, int error)
 	peer_revoke_all(peer);
 	lease_watch_remove(peer->channel);
 	peer->channel = NULL;
-	/* Only what it still holds is a reason to wait for its end. */
-	if (peer_count_held(peer) == 0)
-		peer_free(peer);
+	peer_settle(peer);
 }
 
 /*
@@ -192,12 +214,18 @@ peer_ended(void *arg)
 	for (i = 0; i < lessor->nb_slots; i++) {
 		struct slot *slot = &lessor->slots[i];
 
+		if (slot->former == peer)
+			slot->info.ended = true;
 		if (slot->holder == peer) {
+			slot->former = peer;
 			slot->info.ended = true;
 			slice_reset(lessor, slot);
 			count++;
 		}
 	}
+	for (i = 0; i < lessor->nb_slots; i++)
+		if (lessor->slots[i].former == peer && lessor->ended != NULL)
+			lessor->ended(lessor->arg, i, peer->pid);
 	PEER_LOG(peer, NOTICE, "%s: process %d has ended: %u slices revoked and reset",
 		 lessor->name, peer->pid, count);
 	peer_event(peer, BAR_LEASE_EVENT_ENDED, 0);
@@ -317,6 +345,10 @@ peer_message(struct peer *peer, const struct lease_message *message,
 		return -EPROTO;
 	if (message->type == LEASE_CALL)
 		return peer_call(peer, message);
+	if (message->type == LEASE_RELEASE && message->slice == LEASE_ALL_SLICES) {
+		slices_leave(peer);
+		return 0;
+	}
 	if (message->slice >= lessor->nb_slots)
 		return -EPROTO;
 	switch (message->type) {

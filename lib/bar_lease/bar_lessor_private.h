@@ -77,6 +77,7 @@ struct slot {
 	int state;			/* enum bar_lease_state; atomic */
 	int dmabuf;			/* while LEASED or not revoked for sure, else -1 */
 	struct peer *holder;		/* while LEASED or REVOKED */
+	struct peer *former;		/* let go of it when it was revoked, and lives; or NULL */
 	uint64_t fence_at;		/* the holder of what is REVOKED is killed; 0: never */
 	struct bar_lease_counters *counters;	/* of its user */
 	struct bar_lease_info info;
@@ -90,6 +91,8 @@ struct bar_lessor {
 	enum bar_slice_memattr memattr;
 	int (*reset)(void *arg, unsigned int slice);
 	int (*call)(void *arg, uint32_t code, int32_t value);
+	pid_t (*admit)(void *arg, unsigned int slice, pid_t pid);
+	void (*ended)(void *arg, unsigned int slice, pid_t pid);
 	void (*event)(void *arg, const struct bar_lease_event *event);
 	uint64_t (*doorbells)(void *arg, unsigned int slice);
 	void *arg;
@@ -185,6 +188,8 @@ void slice_reset(struct bar_lessor *lessor, struct slot *slot);
 /* Or refuse it. -EDQUOT: it asks for too much in too little time. */
 int slice_grant(struct peer *peer, struct slot *slot);
 void slice_release(struct peer *peer, struct slot *slot, int32_t lease);
+/* It is done with all slices, and with what it shared with them. */
+void slices_leave(struct peer *peer);
 /* Tells the leases of one slice apart, so that a late RELEASE cannot end the next lease. */
 int32_t lease_number(const struct slot *slot);
 
@@ -207,6 +212,8 @@ void peer_admit(void *peer);
 /* End of file (0), or nothing sensible to expect any more: revoke now, reset when it has ended. */
 void peer_hangup(struct peer *peer, int error);
 void peer_free(struct peer *peer);
+/* Free it if the channel has ended and there is nothing to wait for. */
+void peer_settle(struct peer *peer);
 
 /* bar_lessor_rendezvous.c: how processes find a lessor */
 int lessor_publish(struct bar_lessor *lessor);

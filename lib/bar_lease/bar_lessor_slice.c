@@ -80,8 +80,7 @@ slice_free(struct bar_lessor *lessor, struct slot *slot)
 	slot->info.freed_at = lease_clock();
 	slot_set_state(slot, BAR_LEASE_FREE);
 	slot_event(lessor, slot, BAR_LEASE_EVENT_FREED, 0);
-	if (lessor_is_started(lessor))
-		peers_tell(lessor, LEASE_AVAILABLE, slot_index(lessor, slot), 0);
+	bar_lessor_offer(lessor, slot_index(lessor, slot));
 }
 
 void
@@ -120,12 +119,13 @@ slice_reset(struct bar_lessor *lessor, struct slot *slot)
 	slice_free(lessor, slot);
 }
 
+/* Because of the process in its way, if it is one. */
 static void
-slice_refuse(struct peer *peer, struct slot *slot, int error)
+slice_refuse(struct peer *peer, struct slot *slot, int error, pid_t holder)
 {
-	pid_t holder = slot->holder != NULL ? slot->holder->pid : 0;
-
-	if (slot_state(slot) == BAR_LEASE_TAKEN)
+	if (slot->holder != NULL)
+		holder = slot->holder->pid;
+	else if (slot_state(slot) == BAR_LEASE_TAKEN)
 		holder = getpid();
 	slot->info.refused++;
 	count(&slot->counters->refused);
@@ -182,17 +182,20 @@ slice_grant(struct peer *peer, struct slot *slot)
 		.slice = slot_index(lessor, slot),
 	};
 	long page = sysconf(_SC_PAGESIZE);
+	struct peer *former = slot->former;
+	pid_t other = 0;
 	int ret;
 
 	count(&slot->counters->requests);
 	ret = check_request(peer, slot);
-	if (ret != 0) {
-		slice_refuse(peer, slot, ret);
-		return 0;
+	if (ret == 0 && lessor->admit != NULL && slot_state(slot) == BAR_LEASE_FREE) {
+		other = lessor->admit(lessor->arg, message.slice, peer->pid);
+		ret = other != 0 ? EBUSY : 0;
 	}
-	if (!slot_claim(slot, BAR_LEASE_LEASED)) {
-		slice_refuse(peer, slot, slot_state(slot) == BAR_LEASE_QUARANTINED ?
-			     ENOTRECOVERABLE : EBUSY);
+	if (ret == 0 && !slot_claim(slot, BAR_LEASE_LEASED))
+		ret = slot_state(slot) == BAR_LEASE_QUARANTINED ? ENOTRECOVERABLE : EBUSY;
+	if (ret != 0) {
+		slice_refuse(peer, slot, ret, other);
 		return 0;
 	}
 	if (!peer_spend(peer, BAR_LEASE_GRANT_COST)) {
@@ -205,7 +208,7 @@ slice_grant(struct peer *peer, struct slot *slot)
 	if (ret < 0) {
 		LEASE_LOG(ERR, "%s: %s: %s", lessor->name, slot->slice.name, bar_slice_error());
 		slot_set_state(slot, BAR_LEASE_FREE);
-		slice_refuse(peer, slot, -ret);
+		slice_refuse(peer, slot, -ret, 0);
 		return 0;
 	}
 	slot->dmabuf = ret;
@@ -219,8 +222,12 @@ slice_grant(struct peer *peer, struct slot *slot)
 	message.value = lease_number(slot);
 	slot_event(lessor, slot, BAR_LEASE_EVENT_GRANTED, 0);
 	ret = lease_send(peer->fd, &message, slot->dmabuf);
-	if (ret == 0)
+	if (ret == 0) {
+		slot->former = NULL;
+		if (former != NULL)
+			peer_settle(former);
 		return 0;
+	}
 
 	/* It never arrived, so nobody has touched anything: no reset is due. */
 	PEER_LOG(peer, WARNING, "%s: %s: process %d does not take its lease: %s", lessor->name,
@@ -228,8 +235,20 @@ slice_grant(struct peer *peer, struct slot *slot)
 	slice_revoke(lessor, slot);
 	slot->holder = NULL;
 	slot_set_state(slot, slot->dmabuf < 0 ? BAR_LEASE_FREE : BAR_LEASE_QUARANTINED);
-	slice_refuse(peer, slot, -ret);
+	slice_refuse(peer, slot, -ret, 0);
 	return 0;
+}
+
+/* What is revoked already, it may not have let go of all by itself. */
+static void
+slice_let_go(struct peer *peer, struct slot *slot, bool for_good)
+{
+	slot_event(peer->lessor, slot, BAR_LEASE_EVENT_RELEASED, 0);
+	if (slot_state(slot) == BAR_LEASE_LEASED)
+		slice_revoke(peer->lessor, slot);
+	else if (!for_good)
+		slot->former = peer;
+	slice_reset(peer->lessor, slot);
 }
 
 void
@@ -237,8 +256,25 @@ slice_release(struct peer *peer, struct slot *slot, int32_t lease)
 {
 	if (slot->holder != peer || lease != lease_number(slot))
 		return; /* stale, or not its own */
-	slot_event(peer->lessor, slot, BAR_LEASE_EVENT_RELEASED, 0);
-	if (slot_state(slot) == BAR_LEASE_LEASED)
-		slice_revoke(peer->lessor, slot);
-	slice_reset(peer->lessor, slot);
+	slice_let_go(peer, slot, false);
+}
+
+/* Also of what it had let go of on a channel that it has no more. */
+void
+slices_leave(struct peer *peer)
+{
+	struct bar_lessor *lessor = peer->lessor;
+	struct peer *former;
+	struct slot *slot;
+
+	for (slot = lessor->slots; slot < lessor->slots + lessor->nb_slots; slot++) {
+		if (slot->holder == peer)
+			slice_let_go(peer, slot, true);
+		former = slot->former;
+		if (former == NULL || former->pid != peer->pid)
+			continue;
+		slot->former = NULL;
+		bar_lessor_offer(lessor, slot_index(lessor, slot));
+		peer_settle(former);
+	}
 }

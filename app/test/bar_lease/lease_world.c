@@ -238,6 +238,23 @@ call(void *arg, uint32_t code, int32_t value)
 	return code != 0 && code == world.failing_call ? -EPERM : world.call_result;
 }
 
+static pid_t
+admit(void *arg, unsigned int slice, pid_t pid)
+{
+	assert_ptr_equal(arg, &world);
+	assert_in_range(slice, 0, NB_SLICES - 1);
+	return pid == world.in_the_way ? 0 : world.in_the_way;
+}
+
+static void
+ended(void *arg, unsigned int slice, pid_t pid)
+{
+	assert_ptr_equal(arg, &world);
+	assert_true(slice_info(slice).ended);
+	assert_int_equal(slice_info(slice).former, pid);
+	world.ended[slice]++;
+}
+
 static void
 tell(void *arg, const struct bar_lease_event *event)
 {
@@ -273,6 +290,8 @@ lessor_conf(void)
 		.nb_slices = NB_SLICES,
 		.reset = reset,
 		.call = world.no_calls ? NULL : call,
+		.admit = admit,
+		.ended = ended,
 		.counters = world.counters,
 		.event = tell,
 		.doorbells = doorbells,

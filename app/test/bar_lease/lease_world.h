@@ -54,6 +54,8 @@ struct world {
 	_Atomic unsigned int calls;	/* how many came; then the latest */
 	_Atomic uint32_t call_code;
 	_Atomic int32_t call_value;
+	_Atomic pid_t in_the_way;	/* nobody else is admitted; 0: everybody */
+	_Atomic unsigned int ended[NB_SLICES];	/* who held it has, or had let go of it */
 	_Atomic pid_t reset_watches;	/* notes whether it had ended when reset was called */
 	_Atomic bool reset_saw_end;
 	_Atomic int owner_uses;		/* the lessor's process has taken a slice */

@@ -70,6 +70,28 @@ destroy_lets_go(void **state)
 	bar_lessee_destroy(NULL);
 }
 
+static bool
+is_let_go_of(void *arg)
+{
+	return slice_info(0).former == getpid();
+}
+
+/* The process goes on: but for that it could still have what it shared with the slice in hand. */
+static void
+destroy_takes_leave(void **state)
+{
+	hand_create();
+	get(0);
+	get(1);
+	assert_int_equal(bar_lessor_revoke(world.lessor, 0), 0);
+	assert_true(eventually(is_let_go_of, NULL));
+	hand_destroy();
+	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	assert_int_equal(bar_lessor_count_lessees(world.lessor), 0);
+	assert_int_equal(slice_info(0).former, 0);
+	wait_state(1, BAR_LEASE_FREE);
+}
+
 /* Asking in a loop costs one request; the word that the slice is free ends the wait at once. */
 static void
 refused_lessee_is_woken(void **state)
@@ -358,6 +380,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(granted_slice_is_mapped),
 		TEST(destroy_lets_go),
+		TEST(destroy_takes_leave),
 		TEST(refused_lessee_is_woken),
 		TEST(refused_lessee_asks_again_after_a_second),
 		TEST(stopped_lessor_refuses_until_start),

@@ -309,6 +309,177 @@ failed_reset_quarantines_until_start(void **state)
 }
 
 static void
+offer(void *arg)
+{
+	bar_lessor_offer(world.lessor, 0);
+}
+
+static void
+refused_for_the_sake_of_another(void **state)
+{
+	struct agent *first = agent_start(), *second = agent_start();
+
+	world.in_the_way = agent_pid(first);
+	agent_be_refused(second, 0, EBUSY, agent_pid(first));
+	assert_int_equal(slice_state(0), BAR_LEASE_FREE);
+	agent_get(first, 0);
+	lease_run(offer, NULL);
+	interrupts_pass();
+	assert_true(agent_hears_nothing(second));
+	agent_say(first, LEASE_RELEASE, 0, slice_info(0).granted);
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 0);
+	agent_be_refused(second, 0, EBUSY, agent_pid(first));
+	world.in_the_way = 0;
+	lease_run(offer, NULL);
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 0);
+	agent_get(second, 0);
+}
+
+/* It is revoked, and lets go as it is asked to. */
+static struct agent *
+agent_that_let_go(void)
+{
+	struct agent *agent = agent_start();
+
+	agent_get(agent, 0);
+	assert_int_equal(bar_lessor_revoke(world.lessor, 0), 0);
+	assert_int_equal(slice_info(0).former, 0);
+	agent_say(agent, LEASE_RELEASE, 0, agent_hear(agent, LEASE_REVOKED).value);
+	wait_state(0, BAR_LEASE_FREE);
+	assert_int_equal(slice_info(0).former, agent_pid(agent));
+	assert_false(slice_info(0).ended);
+	return agent;
+}
+
+static bool
+is_known_no_more(void *arg)
+{
+	return slice_info(0).former == 0;
+}
+
+static void
+ended_after_it_had_let_go(void **state)
+{
+	struct agent *agent = agent_that_let_go(), *second = agent_start();
+
+	agent_kill(agent);
+	assert_true(eventually(is_known_no_more, NULL));
+	assert_int_equal(world.ended[0], 1);
+	assert_true(slice_info(0).ended);
+	assert_int_equal(count_events(EVENT_RESET, 0), 1);
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 0);
+	agent_get(second, 0);
+	assert_false(slice_info(0).ended);
+}
+
+/* As with a process that is killed, whose end comes to be known in two steps. */
+static void
+hung_up_after_it_had_let_go(void **state)
+{
+	struct agent *agent = agent_that_let_go(), *second = agent_start();
+
+	agent_close(agent);
+	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	assert_int_equal(slice_info(0).former, agent_pid(agent));
+	assert_int_equal(bar_lessor_count_lessees(world.lessor), 2);
+	agent_kill(agent);
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 0);
+	assert_true(is_known_no_more(NULL));
+	assert_int_equal(world.ended[0], 1);
+	assert_int_equal(bar_lessor_count_lessees(world.lessor), 1);
+}
+
+static void
+hung_up_and_succeeded(void **state)
+{
+	struct agent *agent = agent_that_let_go(), *second = agent_start();
+
+	agent_close(agent);
+	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	agent_get(second, 0);
+	assert_int_equal(slice_info(0).former, 0);
+	assert_int_equal(bar_lessor_count_lessees(world.lessor), 1);
+}
+
+static void
+took_its_leave(void **state)
+{
+	struct agent *agent = agent_that_let_go(), *second = agent_start();
+
+	agent_get(second, 1);
+	assert_int_equal(bar_lessor_revoke(world.lessor, 1), 0);
+	agent_hear(second, LEASE_REVOKED);
+	agent_say(second, LEASE_RELEASE, LEASE_ALL_SLICES, 0);
+	wait_state(1, BAR_LEASE_FREE);
+	assert_int_equal(slice_info(1).former, 0);
+	assert_int_equal(slice_info(0).former, agent_pid(agent));
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 1);
+	agent_say(agent, LEASE_RELEASE, LEASE_ALL_SLICES, 0);
+	assert_int_equal(agent_hear(second, LEASE_AVAILABLE).slice, 0);
+	assert_int_equal(slice_info(0).former, 0);
+	agent_close(agent);
+	agent_kill(agent);
+	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	assert_int_equal(bar_lessor_count_lessees(world.lessor), 1);
+	assert_int_equal(world.ended[0], 0);
+	assert_false(slice_info(0).ended);
+}
+
+/* It has no part in what became of the slice after it had given it back, or after it had let go. */
+static void
+ended_when_it_was_of_no_account(void **state)
+{
+	struct agent *agent = agent_start(), *second;
+
+	agent_say(agent, LEASE_RELEASE, 1, agent_get(agent, 1));
+	wait_state(1, BAR_LEASE_FREE);
+	assert_int_equal(slice_info(1).former, 0);
+	agent_kill(agent);
+
+	agent = agent_that_let_go();
+	second = agent_start();
+	agent_get(second, 0);
+	assert_int_equal(slice_info(0).former, 0);
+	agent_kill(agent);
+	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	sleep_ms(20);
+	assert_int_equal(world.ended[0] + world.ended[1], 0);
+	assert_false(slice_info(0).ended || slice_info(1).ended);
+	assert_int_equal(slice_state(0), BAR_LEASE_LEASED);
+}
+
+/* Nobody has seen it, so whoever had let go before is still who did. */
+static void
+grant_that_does_not_arrive_changes_nothing(void **state)
+{
+	struct agent *agent = agent_that_let_go();
+
+	interrupts_hold();
+	agent_say(agent, LEASE_REQUEST, 0, 0);
+	agent_kill(agent);
+	interrupts_go();
+	assert_true(eventually(is_known_no_more, NULL));
+	assert_int_equal(world.ended[0], 1);
+	assert_true(slice_info(0).ended);
+	assert_int_equal(slice_state(0), BAR_LEASE_FREE);
+}
+
+/* With the lessor stopped nobody resets anything, but that it has ended is known. */
+static void
+ended_while_stopped(void **state)
+{
+	struct agent *agent = agent_start();
+
+	agent_get(agent, 0);
+	assert_int_equal(bar_lessor_stop(world.lessor, 0), 1);
+	agent_kill(agent);
+	wait_state(0, BAR_LEASE_RESETTING);
+	interrupts_pass();
+	assert_int_equal(world.ended[0], 1);
+	assert_int_equal(count_events(EVENT_RESET, 0), 0);
+}
+
+static void
 say_done(void *arg)
 {
 	bar_lessor_reset_done(world.lessor, 0);
@@ -496,6 +667,14 @@ main(void)
 		WITH_LESSOR(stop_revokes_and_waits),
 		WITH_LESSOR(stop_ends_with_the_last_release),
 		WITH_LESSOR(failed_reset_quarantines_until_start),
+		WITH_LESSOR(refused_for_the_sake_of_another),
+		WITH_LESSOR(ended_after_it_had_let_go),
+		WITH_LESSOR(hung_up_after_it_had_let_go),
+		WITH_LESSOR(hung_up_and_succeeded),
+		WITH_LESSOR(took_its_leave),
+		WITH_LESSOR(grant_that_does_not_arrive_changes_nothing),
+		WITH_LESSOR(ended_while_stopped),
+		WITH_LESSOR(ended_when_it_was_of_no_account),
 		WITH_LESSOR(reset_under_way_ends_when_its_user_says_so),
 		WITH_LESSOR(reset_under_way_begins_anew_with_the_start),
 		WITH_LESSOR(slice_that_cannot_be_revoked_is_never_granted_anew),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +16,8 @@ int
 bar_lessor_query(struct bar_lessor *lessor, unsigned int slice, struct bar_lease_info *info)
 {
 	*info = lessor->slices[slice];
+	if (info->state == BAR_LEASE_TAKEN)
+		info->pid = getpid();
 	return 0;
 }
 
@@ -38,6 +41,12 @@ bar_lessor_put(struct bar_lessor *lessor, unsigned int slice)
 {
 	assert_int_equal(lessor->slices[slice].state, BAR_LEASE_TAKEN);
 	lessor->slices[slice].state = BAR_LEASE_FREE;
+}
+
+void
+bar_lessor_offer(struct bar_lessor *lessor, unsigned int slice)
+{
+	lessor->offered[slice] += lessor->slices[slice].state == BAR_LEASE_FREE;
 }
 
 void

@@ -17,6 +17,7 @@
 struct bar_lessor {
 	struct bar_lease_info slices[FAKE_SLICES];
 	unsigned int announced[FAKE_SLICES];	/**< resets done later than they were asked for */
+	unsigned int offered[FAKE_SLICES];	/**< free, and lessees were told */
 };
 
 #endif /* FAKE_LESSOR_H */

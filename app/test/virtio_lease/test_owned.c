@@ -137,6 +137,7 @@ grant(unsigned int port, unsigned int queue, pid_t pid)
 	info->state = BAR_LEASE_LEASED;
 	info->pid = pid;
 	info->ended = false;
+	info->former = 0;
 	info->granted++;
 }
 
@@ -170,6 +171,14 @@ give_back(unsigned int port, unsigned int queue)
 	return reset(port, queue, 0);
 }
 
+/** The holder lives and lets go when it is revoked. */
+static int
+let_go(unsigned int port, unsigned int queue)
+{
+	lessors[port].slices[queue].former = lessors[port].slices[queue].pid;
+	return reset(port, queue, 0);
+}
+
 /** One port hears of the end: all are revoked, then reset one by one. */
 static void
 end(unsigned int port, pid_t pid)
@@ -177,18 +186,62 @@ end(unsigned int port, pid_t pid)
 	struct bar_lease_info *info = lessors[port].slices;
 	unsigned int i;
 
-	for (i = 0; i < NB_QUEUES; i++)
+	for (i = 0; i < NB_QUEUES; i++) {
 		if (info[i].pid == pid && info[i].state == BAR_LEASE_LEASED)
 			info[i].state = BAR_LEASE_REVOKED;
+		if (info[i].pid == pid && info[i].state == BAR_LEASE_REVOKED)
+			info[i].former = pid;
+	}
 	for (i = 0; i < NB_QUEUES; i++) {
-		if (info[i].pid != pid || info[i].state != BAR_LEASE_REVOKED)
+		if (info[i].former != pid)
 			continue;
 		info[i].ended = true;
-		if (processes[port].started)
+		if (info[i].state == BAR_LEASE_REVOKED && processes[port].started)
 			reset(port, i, 0);
-		else
+		else if (info[i].state == BAR_LEASE_REVOKED)
 			info[i].state = BAR_LEASE_RESETTING;
 	}
+	for (i = 0; i < NB_QUEUES; i++)
+		if (info[i].former == pid)
+			vlease_owned_ended(&processes[port], i, pid);
+	for (i = 0; i < NB_QUEUES; i++)
+		if (info[i].former == pid)
+			info[i].former = 0;
+}
+
+struct told_end {
+	unsigned int port;
+	pid_t pid;
+	unsigned int rebuilt;	/**< pools, when it was dealt with */
+	int done;
+};
+
+static void
+end_here(void *arg)
+{
+	struct told_end *told = arg;
+
+	end(told->port, told->pid);
+	told->rebuilt = adapters[0].pools_rebuilt;
+	__atomic_store_n(&told->done, 1, __ATOMIC_RELEASE);
+}
+
+/** On the interrupt thread; returns how many pools have been rebuilt by then. */
+static unsigned int
+end_there(unsigned int port, pid_t pid)
+{
+	struct told_end told = { .port = port, .pid = pid };
+
+	assert_int_equal(rte_eal_alarm_set(1, end_here, &told), 0);
+	while (!__atomic_load_n(&told.done, __ATOMIC_ACQUIRE))
+		rte_delay_us_sleep(100);
+	return told.rebuilt;
+}
+
+static pid_t
+admit(unsigned int port, unsigned int queue, pid_t pid)
+{
+	return vlease_owned_admit(&processes[port], queue, pid);
 }
 
 static void
@@ -388,6 +441,197 @@ use_by_the_primary_is_misuse(void **state)
 	expect_state(1, 1, BAR_LEASE_TAKEN);
 }
 
+/** It may hang in the middle of an operation on the pool: nobody else uses that meanwhile. */
+static void
+revoked_from_who_lives(void **state)
+{
+	unsigned int i;
+
+	assert_int_equal(admit(0, 0, OTHER), 0);
+	hold_everything(MINE);
+	assert_int_equal(let_go(0, 0), 0);
+	assert_int_equal(admit(0, 0, OTHER), MINE);
+	assert_int_equal(admit(0, 0, MINE), 0);
+	assert_int_equal(admit(0, 2, OTHER), 0); /* owns no pool */
+	assert_int_equal(let_go(0, 1), 0);
+	assert_int_equal(let_go(1, 0), 0);
+	assert_int_equal(let_go(1, 1), 0);
+	for (i = 0; i < NB_QUEUES / 2; i++) {
+		expect_state(1, i, BAR_LEASE_FREE);
+		assert_int_equal(admit(1, i, OTHER), MINE);
+	}
+	expect_rebuilt(0, 0);
+	assert_int_equal(lessors[1].offered[0], 0);
+	assert_int_equal(end_there(1, MINE), 1);
+	expect_rebuilt(1, 7);
+	/* The other port has not heard of it yet. */
+	assert_int_equal(lessors[0].slices[0].former, MINE);
+	assert_int_equal(lessors[0].offered[0], 1);
+	assert_int_equal(lessors[1].offered[1], 1);
+	assert_int_equal(admit(0, 0, OTHER), 0);
+	grant(0, 1, OTHER);
+	end(0, MINE);
+	expect_rebuilt(1, 7);
+	expect_state(0, 0, BAR_LEASE_FREE);
+}
+
+/** It lets go of all but one queue, and is killed in the middle of a burst on that one. */
+static void
+let_go_of_all_but_one(void)
+{
+	hold_everything(MINE);
+	assert_int_equal(let_go(0, 0), 0);
+	assert_int_equal(let_go(0, 1), 0);
+	assert_int_equal(let_go(1, 0), 0);
+	lessors[1].slices[1].state = BAR_LEASE_REVOKED;
+	assert_int_equal(admit(0, 0, OTHER), MINE);
+}
+
+static void
+ended_where_it_had_let_go(void **state)
+{
+	let_go_of_all_but_one();
+	end(0, MINE);
+	expect_rebuilt(0, 0);
+	expect_state(0, 0, BAR_LEASE_TAKEN);
+	end(1, MINE);
+	expect_rebuilt(1, 7);
+	assert_int_equal(admit(0, 0, OTHER), 0);
+	/* That it was free is no news to the lessor. */
+	assert_int_equal(lessors[0].offered[0], 1);
+}
+
+static void
+ended_where_it_had_not(void **state)
+{
+	let_go_of_all_but_one();
+	end(1, MINE);
+	expect_rebuilt(1, 7);
+	grant(0, 0, OTHER);
+	end(0, MINE);
+	expect_rebuilt(1, 7);
+	expect_state(0, 0, BAR_LEASE_LEASED);
+}
+
+/** With none of its queues in hand it has given them back: it goes, and the next one comes. */
+static void
+next_one_waits_for_the_last_queue(void **state)
+{
+	hold_everything(MINE);
+	assert_int_equal(give_back(0, 0), 0);
+	assert_int_equal(admit(0, 0, OTHER), MINE);
+	assert_int_equal(give_back(0, 1), 0);
+	assert_int_equal(give_back(1, 0), 0);
+	assert_int_equal(lessors[0].offered[0], 0);
+	assert_int_equal(give_back(1, 1), 0);
+	assert_int_equal(lessors[0].offered[0], 1);
+	assert_int_equal(lessors[1].offered[0], 1);
+	assert_int_equal(admit(0, 0, OTHER), 0);
+	/* Once is enough. */
+	grant(0, 0, OTHER);
+	assert_int_equal(give_back(0, 0), 0);
+	assert_int_equal(lessors[1].offered[0], 1);
+}
+
+static void
+let_go_of_everything(void)
+{
+	hold_everything(MINE);
+	let_go(0, 0);
+	let_go(0, 1);
+	let_go(1, 0);
+	let_go(1, 1);
+}
+
+/** Then two have used the pool: it is left alone. */
+static void
+taken_by_the_primary_since(void **state)
+{
+	let_go_of_everything();
+	lessors[0].slices[0].state = BAR_LEASE_TAKEN;
+	end(0, MINE);
+	end(1, MINE);
+	expect_rebuilt(0, 0);
+	expect_state(0, 0, BAR_LEASE_TAKEN);
+	expect_state(0, 1, BAR_LEASE_FREE);
+	assert_int_equal(processes[0].owners[0].settled, 1);
+	assert_int_equal(admit(0, 1, OTHER), 0);
+}
+
+/** A queue that the primary only keeps is in nobody's way, and none of what is to be rebuilt. */
+static void
+stopped_by_the_primary_since(void **state)
+{
+	unsigned int i;
+
+	let_go_of_everything();
+	for (i = 0; i < NB_QUEUES / 2; i++) {
+		lessors[0].slices[i].state = BAR_LEASE_TAKEN;
+		processes[0].stopped[i] = true;
+	}
+	assert_int_equal(admit(1, 0, MINE), 0);
+	assert_int_equal(admit(1, 0, OTHER), MINE);
+	end(0, MINE);
+	expect_rebuilt(1, 7);
+	assert_int_equal(admit(1, 0, OTHER), 0);
+	grant(1, 0, OTHER);
+	end(1, MINE);
+	expect_rebuilt(1, 7);
+	assert_int_equal(processes[0].owners[0].settled, 1);
+	expect_state(1, 0, BAR_LEASE_LEASED);
+}
+
+/** Whoever is admitted by mistake keeps the pool from being rebuilt under its hands. */
+static void
+let_go_by_somebody_else_since(void **state)
+{
+	hold_everything(MINE);
+	lessors[1].slices[0].state = BAR_LEASE_FREE;
+	grant(1, 0, OTHER);
+	let_go(1, 0);
+	end(0, MINE);
+	end(1, MINE);
+	expect_rebuilt(0, 0);
+}
+
+/** Nobody resets its queue, but it may have been in the middle of anything. */
+static void
+ended_while_its_port_is_stopped(void **state)
+{
+	grant(0, 0, MINE);
+	work(3);
+	stop_port(0, false);
+	lessors[0].slices[0].state = BAR_LEASE_REVOKED;
+	vlease_owned_set_quiet(&processes[0], true);
+	assert_int_equal(admit(1, 0, OTHER), MINE);
+	end(0, MINE);
+	expect_state(0, 0, BAR_LEASE_RESETTING);
+	expect_rebuilt(1, 3 + SIZE);
+	assert_int_equal(admit(1, 0, OTHER), 0);
+	grant(1, 0, OTHER);
+	start_port(0);
+	assert_int_equal(reset(0, 0, 0), 0);
+	expect_rebuilt(1, 3 + SIZE);
+}
+
+/** Its end is known, and not yet dealt with. */
+static void
+nobody_is_admitted_before_the_rebuild(void **state)
+{
+	hold_everything(MINE);
+	let_go(1, 0);
+	let_go(1, 1);
+	stop_port(1, false);
+	end(0, MINE);
+	lessors[1].slices[0].former = 0;
+	lessors[1].slices[1].former = 0;
+	assert_int_equal(admit(1, 0, OTHER), MINE);
+	expect_rebuilt(0, 0);
+	vlease_owned_set_quiet(&processes[1], true);
+	expect_rebuilt(1, 7);
+	assert_int_equal(admit(1, 0, OTHER), 0);
+}
+
 /** The device may still write to what was posted there. */
 static void
 queue_that_cannot_be_reset_keeps_all_waiting(void **state)
@@ -498,6 +742,15 @@ main(int argc, char **argv)
 		WITH_PORTS(granted_and_never_used),
 		WITH_PORTS(two_holders_are_misuse),
 		WITH_PORTS(use_by_the_primary_is_misuse),
+		WITH_PORTS(revoked_from_who_lives),
+		WITH_PORTS(ended_where_it_had_let_go),
+		WITH_PORTS(ended_where_it_had_not),
+		WITH_PORTS(next_one_waits_for_the_last_queue),
+		WITH_PORTS(taken_by_the_primary_since),
+		WITH_PORTS(stopped_by_the_primary_since),
+		WITH_PORTS(let_go_by_somebody_else_since),
+		WITH_PORTS(ended_while_its_port_is_stopped),
+		WITH_PORTS(nobody_is_admitted_before_the_rebuild),
 		WITH_PORTS(queue_that_cannot_be_reset_keeps_all_waiting),
 		WITH_PORTS(end_while_a_port_stops),
 		WITH_PORTS(end_unnoticed_in_a_stop),

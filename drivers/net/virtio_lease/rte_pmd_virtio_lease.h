@@ -30,13 +30,18 @@ extern "C" {
  * are attached to none of another pool. What leaves the process in another way than through
  * queues of the group has to be copied.
  *
+ * One process at a time is granted queues of the group. Others are refused with EBUSY, and told
+ * which process is in the way, until that has ended or has closed its ports. To have its queues
+ * revoked is not enough: a process that has let go of them, but lives, may have mbufs in hand, or
+ * hang in the middle of an operation on the pool. It gets them again when it asks; to make it end
+ * is up to the operator.
+ *
  * From the death until the pool is rebuilt, no queue of the group is granted to anybody. The
  * rebuild comes when the last queue that the dead process held has been reset; if one cannot be,
- * with the next stop or start of its port. A process that gives its queues back while it lives
- * takes its mbufs with it: it frees them first, or they are missing. Where two processes hold
- * queues of one group, or the primary itself polls one, nothing is rebuilt at the death of one:
- * a line in the log names pool, queue and holder, and the extended statistic
- * lease_mbufs_recovered does not count.
+ * with the next stop or start of its port. A process that closes its ports while it lives takes
+ * its mbufs with it: it frees them first, or they are missing. Where the primary itself polls a
+ * queue of the group, nothing is rebuilt: a line in the log names pool, queue and holder, and the
+ * extended statistic lease_mbufs_recovered does not count.
  *
  * In the primary process, while the port is stopped; before rte_eth_dev_start() at the latest. It
  * lasts until the port is closed, or called with @p mp NULL, which has to be before the pool is

@@ -333,6 +333,10 @@ void vlease_owned_reclaimed(struct vlease_process *process, uint16_t queue, unsi
  * is told: -EINPROGRESS, when the queue has to wait for others. Interrupt thread.
  */
 int vlease_owned_reset(struct vlease_process *process, uint16_t queue, int result);
+/* The end of a process that held the queue, or had let go of it. Interrupt thread. */
+void vlease_owned_ended(void *process, unsigned int queue, pid_t pid);
+/* The process for whose sake another does not get a queue, or 0. Interrupt thread. */
+pid_t vlease_owned_admit(void *process, unsigned int queue, pid_t pid);
 /* Whether the device has forgotten all buffers; and whenever the port has been started. */
 void vlease_owned_set_quiet(struct vlease_process *process, bool quiet);
 void vlease_owned_started(void);

@@ -113,6 +113,8 @@ vlease_lessor_create(struct vlease_process *process, const struct vlease_devargs
 		.nb_slices = nb_queues,
 		.reset = vlease_device_reset_queue,
 		.call = carry_out,
+		.admit = vlease_owned_admit,
+		.ended = vlease_owned_ended,
 		.counters = process->adapter->leases,
 		.policy = devargs->nb_rules > 0 ? devargs->policy : NULL,
 		.nb_rules = devargs->nb_rules,

@@ -5,6 +5,9 @@
  * forgotten every buffer of it: that is when each queue of the group, on whatever port, has been
  * reset since, or was free, and is kept from everybody. Ports notice the death one by one.
  *
+ * Until it dies or takes its leave, nobody else gets a queue of the group, also where all were
+ * revoked and it has let go of them: it may stand still in the middle of an operation on the pool.
+ *
  * The rebuild and all that leads to it runs on the interrupt thread. Others have the lock only for
  * a moment, and call no lessor meanwhile that would wait for that thread.
  */
@@ -32,6 +35,7 @@ struct vlease_owned {
 	pid_t dead;			/* whose death is being dealt with, or 0 */
 	unsigned int reclaimed;		/* mbufs found in its queues */
 	bool stuck;			/* a queue cannot be reset; said so */
+	pid_t waiting;			/* refused a queue for the sake of another, or 0 */
 };
 
 /* A queue of a group, as the search for what is in the way of the rebuild meets it. */
@@ -80,6 +84,11 @@ judge(const struct vlease_owned *owned, const struct place *place, pid_t *holder
 	if (place->owner->held || place->owner->pending)
 		return IS_DONE;
 	bar_lessor_query(process->lessor, place->queue, &info);
+	if (info.former != 0 && info.former != owned->dead &&
+	    info.granted != place->owner->settled) {
+		*holder = info.former;
+		return IS_MISUSED;
+	}
 	*holder = info.pid;
 	if ((info.state == BAR_LEASE_LEASED || info.state == BAR_LEASE_REVOKED) &&
 	    info.pid != owned->dead)
@@ -124,6 +133,58 @@ explain_wait(struct vlease_owned *owned, const struct place *place)
 		   "started", name, owned->pool.mempool->name, (int)owned->dead);
 }
 
+/* Whose pool it is, unless it is this process'; 0: nobody's. */
+static pid_t
+find_other(const struct vlease_owned *owned, pid_t pid)
+{
+	struct bar_lease_info info;
+	struct place place = { 0 };
+	pid_t other;
+
+	/* No queue is granted before the pool is rebuilt. */
+	if (owned->dead != 0)
+		return owned->dead;
+	while (next_place(owned, &place)) {
+		bar_lessor_query(place.process->lessor, place.queue, &info);
+		other = info.former;
+		if (info.state == BAR_LEASE_LEASED || info.state == BAR_LEASE_REVOKED)
+			other = info.pid;
+		if (other != 0 && other != pid && info.granted != place.owner->settled)
+			return other;
+	}
+	return 0;
+}
+
+pid_t
+vlease_owned_admit(void *arg, unsigned int queue, pid_t pid)
+{
+	const struct vlease_process *process = arg;
+	struct vlease_owned *owned;
+	pid_t other = 0;
+
+	pthread_mutex_lock(&lock);
+	owned = process->owners[queue].owned;
+	if (owned != NULL)
+		other = find_other(owned, pid);
+	if (other != 0)
+		owned->waiting = pid;
+	pthread_mutex_unlock(&lock);
+	return other;
+}
+
+/* Whoever was refused a queue may have given up on others that are free by now. */
+static void
+offer(struct vlease_owned *owned)
+{
+	struct place place = { 0 };
+
+	if (owned->waiting == 0 || find_other(owned, owned->waiting) != 0)
+		return;
+	owned->waiting = 0;
+	while (next_place(owned, &place))
+		bar_lessor_offer(place.process->lessor, place.queue);
+}
+
 /* Nobody's end is being dealt with any more: the queues are free, as far as they were. */
 static void
 release(struct vlease_owned *owned, const struct vlease_owner *current)
@@ -141,6 +202,7 @@ release(struct vlease_owned *owned, const struct vlease_owner *current)
 		place.owner->held = false;
 		place.owner->pending = false;
 	}
+	offer(owned);
 }
 
 /* What the dead process has held is dealt with, also where its port has yet to hear of the end. */
@@ -152,7 +214,7 @@ settle(struct vlease_owned *owned, bool rebuilt)
 
 	while (next_place(owned, &place)) {
 		bar_lessor_query(place.process->lessor, place.queue, &info);
-		if (info.pid != owned->dead)
+		if (info.pid != owned->dead && info.state != BAR_LEASE_TAKEN)
 			continue;
 		place.owner->settled = info.granted;
 		place.owner->stale = rebuilt && !place.owner->pending &&
@@ -232,6 +294,13 @@ post_try(void)
 		VLEASE_LOG(ERR, "no memory for a timer: pools are not rebuilt");
 }
 
+static void
+begin(struct vlease_owned *owned, pid_t dead)
+{
+	owned->dead = dead;
+	owned->reclaimed = 0;
+}
+
 void
 vlease_owned_look(struct vlease_process *process, uint16_t queue,
 		  struct vlease_queue_config *config)
@@ -240,20 +309,22 @@ vlease_owned_look(struct vlease_process *process, uint16_t queue,
 	struct bar_lease_info info;
 	struct vlease_owned *owned;
 
-	/* Whose a queue is changes on the application's thread only, with the port stopped. */
-	if (owner->owned == NULL || bar_lessor_query(process->lessor, queue, &info) != 0)
+	if (bar_lessor_query(process->lessor, queue, &info) != 0)
 		return;
 	pthread_mutex_lock(&lock);
 	owned = owner->owned;
-	if (owned->dead == 0 && info.ended && info.granted != owner->settled) {
-		owned->dead = info.pid;
-		owned->reclaimed = 0;
+	/* Of one that this process has taken since, the lessor has told. */
+	if (owned != NULL && owned->dead == 0 && info.ended && info.granted != owner->settled &&
+	    info.state != BAR_LEASE_TAKEN) {
+		begin(owned, info.pid);
 		if (!rte_thread_is_intr())
 			post_try();
 	}
-	config->owned = owned->pool.mempool;
-	config->owner_ended = owner->stale || (owned->dead == info.pid &&
-					       info.granted != owner->settled);
+	if (owned != NULL) {
+		config->owned = owned->pool.mempool;
+		config->owner_ended = owner->stale || (owned->dead == info.pid &&
+						       info.granted != owner->settled);
+	}
 	pthread_mutex_unlock(&lock);
 }
 
@@ -283,9 +354,28 @@ vlease_owned_reset(struct vlease_process *process, uint16_t queue, int result)
 		try_rebuild(owned, owner);
 		if (owner->pending)
 			result = -EINPROGRESS;
+	} else if (owned != NULL) {
+		offer(owned);
 	}
 	pthread_mutex_unlock(&lock);
 	return result;
+}
+
+void
+vlease_owned_ended(void *arg, unsigned int queue, pid_t pid)
+{
+	struct vlease_process *process = arg;
+	const struct vlease_owner *owner = &process->owners[queue];
+	struct bar_lease_info info;
+
+	bar_lessor_query(process->lessor, queue, &info);
+	pthread_mutex_lock(&lock);
+	if (owner->owned != NULL && info.granted != owner->settled) {
+		if (owner->owned->dead == 0)
+			begin(owner->owned, pid);
+		try_rebuild(owner->owned, NULL);
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 /* Before the lessor grants any. */
