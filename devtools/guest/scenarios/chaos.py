@@ -186,9 +186,9 @@ class Process:
               f"{self.plan}: {self.last_words()}")
         return True
 
-    def last_words(self):
+    def last_words(self, lines=8):
         with open(self._log) as log:
-            return "".join(log.readlines()[-8:])
+            return "".join(log.readlines()[-lines:])
 
     @property
     def forwards(self):
@@ -358,6 +358,7 @@ class Chaos:
         share.open.clear()
 
     def describe(self, shares):
+        report(f"the primary:\n{self.primary.last_words(40)}")
         for share in shares:
             report(f"share {share.number}: {len(share.open)} deaths not made good")
             for process in filter(None, (share.owner, share.standby)):
@@ -405,6 +406,15 @@ def limit_memory():
     atexit.register(os.rmdir, LIMIT)
 
 
+def without_huge_pages():
+    """Of the kernel's own making, which come and go by 2 MiB in what a process has resident."""
+    setting = "/sys/kernel/mm/transparent_hugepage/enabled"
+    with open(setting) as file:
+        now = file.read().split("[")[1].split("]")[0]
+    lab.write(setting, "never")
+    atexit.register(lab.write, setting, now)
+
+
 def is_hugepage(path):
     return path.startswith("/dev/hugepages/")
 
@@ -427,6 +437,7 @@ def resident(pid):
 
 bind_ports()
 limit_memory()
+without_huge_pages()
 with_few_drivers()
 chaos = Chaos()
 
@@ -556,7 +567,7 @@ check(total["reordered"] == total["foreign"] == 0, "packets arrived late, or tha
 if DEATHS >= LOOKS:
     half = len(memory) // 2
     check(last == first, f"{first} has become {last}")
-    # What it has resident goes up and down by 2 MiB: fewer deaths leave too little to tell.
+    # It goes up and down by some pages: fewer deaths leave too little to tell.
     check(max(memory[half:]) - max(memory[:half]) < 4 * DEATHS / 2 or DEATHS < 200,
           "the primary's own memory grows by a page for each death, or more")
 check(leased == 8 * len(chaos.lessees), f"{leased} leases stand, of {len(chaos.lessees)} lessees")
