@@ -140,6 +140,7 @@ add_slice(struct request *request, unsigned int slice, const struct bar_lease_in
 	rte_tel_data_add_dict_uint(entry, "granted_at", info->granted_at);
 	rte_tel_data_add_dict_uint(entry, "revoked_at", info->revoked_at);
 	rte_tel_data_add_dict_uint(entry, "freed_at", info->freed_at);
+	rte_tel_data_add_dict_int(entry, "former", info->former);
 	add_entry(request->data, slice, entry);
 }
 

@@ -149,30 +149,38 @@ lessors_are_listed(void **state)
 	assert_int_equal(nb_said, 1);
 }
 
-/* Four words a slice: name, state, pid, number. */
+/* Five words a slice: name, state, pid, who let go of it, number. */
 static void
 slices_are_described(void **state)
 {
 	struct agent *agent = agent_start();
-	char pid[16];
+	char pid[16], former[24];
+	int32_t lease;
 
-	agent_get(agent, 1);
+	lease = agent_get(agent, 1);
 	snprintf(pid, sizeof(pid), "pid %d", agent_pid(agent));
+	snprintf(former, sizeof(former), "former %d", agent_pid(agent));
 	assert_int_equal(bar_lessor_take(world.lessor, 2), 0);
 	assert_int_equal(ask("/bar_lease/slices", LESSOR_NAME), 0);
-	assert_int_equal(nb_said, 4 * NB_SLICES);
+	assert_int_equal(nb_said, 5 * NB_SLICES);
 	assert_string_equal(said[0], "queue0");
 	assert_string_equal(said[1], "free");
 	assert_string_equal(said[2], "pid 0");
-	assert_string_equal(said[3], "0");
-	assert_string_equal(said[4], "queue1");
-	assert_string_equal(said[5], "leased");
-	assert_string_equal(said[6], pid);
-	assert_string_equal(said[7], "1");
-	assert_string_equal(said[9], "taken");
+	assert_string_equal(said[3], "former 0");
+	assert_string_equal(said[4], "0");
+	assert_string_equal(said[5], "queue1");
+	assert_string_equal(said[6], "leased");
+	assert_string_equal(said[7], pid);
+	assert_string_equal(said[8], "former 0");
+	assert_string_equal(said[9], "1");
+	assert_string_equal(said[11], "taken");
 	bar_lessor_stop(world.lessor, 0);
 	assert_int_equal(ask("/bar_lease/slices", LESSOR_NAME), 0);
-	assert_string_equal(said[5], "revoked");
+	assert_string_equal(said[6], "revoked");
+	agent_say(agent, LEASE_RELEASE, 1, lease);
+	wait_state(1, BAR_LEASE_RESETTING);
+	assert_int_equal(ask("/bar_lease/slices", LESSOR_NAME), 0);
+	assert_string_equal(said[8], former);
 }
 
 /* Three words a lease: name, state, pid; then the number. */
