@@ -309,22 +309,21 @@ vlease_owned_look(struct vlease_process *process, uint16_t queue,
 	struct bar_lease_info info;
 	struct vlease_owned *owned;
 
-	if (bar_lessor_query(process->lessor, queue, &info) != 0)
+	/* Whose a queue is changes on the application's thread only, with the port stopped. */
+	if (owner->owned == NULL || bar_lessor_query(process->lessor, queue, &info) != 0)
 		return;
 	pthread_mutex_lock(&lock);
 	owned = owner->owned;
 	/* Of one that this process has taken since, the lessor has told. */
-	if (owned != NULL && owned->dead == 0 && info.ended && info.granted != owner->settled &&
+	if (owned->dead == 0 && info.ended && info.granted != owner->settled &&
 	    info.state != BAR_LEASE_TAKEN) {
 		begin(owned, info.pid);
 		if (!rte_thread_is_intr())
 			post_try();
 	}
-	if (owned != NULL) {
-		config->owned = owned->pool.mempool;
-		config->owner_ended = owner->stale || (owned->dead == info.pid &&
-						       info.granted != owner->settled);
-	}
+	config->owned = owned->pool.mempool;
+	config->owner_ended = owner->stale || (owned->dead == info.pid &&
+					       info.granted != owner->settled);
 	pthread_mutex_unlock(&lock);
 }
 
