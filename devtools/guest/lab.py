@@ -471,7 +471,7 @@ class Testpmd(Program):
     """A stock dpdk-testpmd."""
 
     PROMPT = "testpmd> "  # written letter by letter
-    INTERRUPTION = r"(?:\nPort \d+: [\w ]+ event\n)*"
+    INTERRUPTION = r"(?:\n|Port \d+: [\w ]+ event\n){0,99}"
 
     def __init__(self, name, *, devices=PORTS, plugins=(), secondary=False, proc_id=0, num_procs=1,
                  queues=1, mode="flowgen", cpu=0, lcore=None, mbufs=16384, prefix="lab", eal=(),
