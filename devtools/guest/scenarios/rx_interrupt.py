@@ -42,6 +42,15 @@ def woken(port):
     return forwarder.output.count(WOKEN.format(port))
 
 
+def wake(port):
+    """One that is awake would take the frame without an interrupt."""
+    wait_until(lambda: forwarder.output.rstrip().endswith("sleeps until interrupt triggers"), 10,
+               "it sleeps")
+    before = woken(port)
+    host.send(f"tap{port}", 1)
+    wait_until(lambda: woken(port) > before, 10, f"it is woken by port {port}")
+
+
 def cut(state):
     for net in ("net0", "net1"):
         host.monitor(f"set_link {net} {state}")
@@ -50,9 +59,8 @@ def cut(state):
 atexit.register(cut, "on")
 check("RX interrupt won't enable" not in forwarder.output, "it cannot sleep")
 for port in (0, 1):
-    before, seen = woken(port), received()
-    host.send(f"tap{port}", 1)
-    wait_until(lambda: woken(port) > before, 10, f"it is woken by port {port}")
+    seen = received()
+    wake(port)
     wait_until(lambda: received()[port] > seen[port], 10, f"it receives from port {port}")
 cut("off")
 time.sleep(1)
@@ -61,6 +69,4 @@ report(f"asleep it takes {idle:.2f} of a processor")
 check(idle < 0.1, "it does not sleep: who polls takes all of the third that is granted")
 check([woken(port) for port in (0, 1)] == before, "it is woken though nothing arrives")
 cut("on")
-before = woken(0)
-host.send("tap0", 1)
-wait_until(lambda: woken(0) > before, 10, "it is woken again")
+wake(0)
