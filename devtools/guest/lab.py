@@ -3,6 +3,7 @@
 """What scenarios are written with: devices, testpmd processes, the host, /proc, verdicts."""
 
 import atexit
+import contextlib
 import glob
 import json
 import os
@@ -344,6 +345,16 @@ def queue_packets(xstats):
 
 # Programs
 
+def stacks(pid):
+    """Where the threads of a process are in the kernel."""
+    text = ""
+    for task in glob.glob(f"/proc/{pid}/task/*"):
+        for name in ("stat", "wchan", "syscall", "stack"):
+            with contextlib.suppress(OSError), open(f"{task}/{name}") as file:
+                text += f"{task} {name}: {file.read().strip()}\n"
+    return text
+
+
 class Program:
     """A program under our control, on a terminal of its own."""
 
@@ -448,7 +459,8 @@ class Program:
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise CheckFailed(f"{self.name} did not end within {timeout} s") from None
+            raise CheckFailed(f"{self.name} did not end within {timeout} s\n"
+                              f"{stacks(self.pid)}") from None
         for reader in self._readers:
             reader.join(5)
         return status
@@ -456,7 +468,10 @@ class Program:
     def kill(self, sig=signal.SIGKILL):
         os.kill(self.pid, sig)
         if sig == signal.SIGKILL:
-            self._process.wait()
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                raise CheckFailed(f"{self.name} survives SIGKILL\n{stacks(self.pid)}") from None
 
     def fds(self):
         return fds(self.pid)

@@ -76,16 +76,6 @@ def milliseconds(values):
                     (statistics.median(ordered), p99, ordered[-1])) + " ms"
 
 
-def stacks(pid):
-    """Where the threads of a process are in the kernel."""
-    text = ""
-    for task in glob.glob(f"/proc/{pid}/task/*"):
-        for name in ("stat", "wchan", "syscall", "stack"):
-            with contextlib.suppress(OSError), open(f"{task}/{name}") as file:
-                text += f"{task} {name}: {file.read().strip()}\n"
-    return text
-
-
 class Process:
     """A sequence process, from its start on."""
 
@@ -364,7 +354,7 @@ class Chaos:
             for process in filter(None, (share.owner, share.standby)):
                 report(f"process {process.serial}, pid {process.pid}, plan {process.plan}: "
                        f"{process.results}\n{process.last_words()}")
-                report(stacks(process.pid))
+                report(lab.stacks(process.pid))
             for entry in self.leases.of(share.names):
                 report(str(entry))
 
