@@ -42,10 +42,14 @@ def woken(port):
     return forwarder.output.count(WOKEN.format(port))
 
 
+def sleeps():
+    """It says so when it has been awake."""
+    return forwarder.output.rfind("sleeps until") >= forwarder.output.rfind("is waked up")
+
+
 def wake(port):
     """One that is awake would take the frame without an interrupt."""
-    wait_until(lambda: forwarder.output.rstrip().endswith("sleeps until interrupt triggers"), 10,
-               "it sleeps")
+    wait_until(sleeps, 10, "it sleeps")
     before = woken(port)
     host.send(f"tap{port}", 1)
     wait_until(lambda: woken(port) > before, 10, f"it is woken by port {port}")
