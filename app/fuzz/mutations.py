@@ -31,6 +31,10 @@ def rings(name, file, old, new="false"):
     return Mutation(name, "rings", DRIVER + file, old, new)
 
 
+def vectors(name, file, old, new="false"):
+    return Mutation(name, "rings_avx2", DRIVER + file, old, new)
+
+
 def config(name, file, old, new="false"):
     return Mutation(name, "config", DRIVER + file, old, new)
 
@@ -59,6 +63,10 @@ MUTATIONS = [
     rings("tx-packed-batch", "packed_tx.c",
           "id > q->mask || n > vlease_txq_pending(q) || q->slots[id] & VLEASE_SLOT_MORE"),
     rings("reclaim-forged-id", "reclaim.c", "|| has_posted_free_id(o, q->slots, c->size)", ""),
+    vectors("rx-fours-length-and-id", "rx_avx2.h", "unlikely(_mm256_movemask_epi8(fields) != -1)"),
+    vectors("rx-post-fours-cache", "rx_avx2.h",
+            "cache == NULL || cache->len < n || q->buf_offset == 0",
+            "cache == NULL || q->buf_offset == 0"),
     config("capabilities-endless", "pci.c", "found++ == MAX_CAPABILITIES"),
     config("structure-beyond-bar", "pci.c", "(uint64_t)offset + size > info->size"),
     config("structure-too-small", "pci.c", "size < least"),
@@ -109,7 +117,7 @@ MUTATIONS = [
 def noticed(tree, build, mutation):
     """None, or why not."""
     program = f"app/fuzz/fuzz_{mutation.program}"
-    corpus = (TOP / "app/fuzz/corpus").glob(f"{mutation.program}*.hex")
+    corpus = (TOP / "app/fuzz/corpus").glob(f"{mutation.program.partition('_')[0]}*.hex")
     try:
         with broken(tree / mutation.file, mutation.old, mutation.new):
             subprocess.run(["ninja", "-C", build, program], check=True, stdout=subprocess.DEVNULL)
