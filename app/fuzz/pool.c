@@ -88,6 +88,15 @@ check_idle(const struct pool *pool, unsigned int i)
 		"a free mbuf has its own buffer");
 }
 
+/** Whether somebody may have freed it just now. */
+static void
+check_freed(const struct pool *pool, unsigned int i)
+{
+	require(!pool->is_free[i], "an mbuf is freed twice");
+	require(!pool->is_app[i], "an mbuf is freed that the application holds");
+	check_idle(pool, i);
+}
+
 static void
 become_free(struct pool *pool, unsigned int i)
 {
@@ -118,9 +127,7 @@ fuzz_enqueue(struct rte_mempool *mp, void * const *objects, unsigned int n)
 		return 0;
 	for (i = 0; i < n; i++) {
 		at = index_of(pool, objects[i]);
-		require(!pool->is_free[at], "an mbuf is freed twice");
-		require(!pool->is_app[at], "an mbuf is freed that the application holds");
-		check_idle(pool, at);
+		check_freed(pool, at);
 		become_free(pool, at);
 	}
 	return 0;
@@ -257,9 +264,8 @@ pool_look(struct pool *pool)
 	memset(pool->is_cached, false, sizeof(pool->is_cached));
 	for (i = 0; i < cache->len; i++) {
 		at = index_of(pool, cache->objs[i]);
-		require(!pool->is_free[at] && !pool->is_cached[at], "an mbuf is freed twice");
-		require(!pool->is_app[at], "an mbuf is freed that the application holds");
-		check_idle(pool, at);
+		require(!pool->is_cached[at], "an mbuf is in the cache once");
+		check_freed(pool, at);
 		pool->is_cached[at] = true;
 	}
 	return pool->n_free + cache->len;
