@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_vect.h>
+
 #include "eal.h"
 #include "hostile.h"
 #include "input.h"
@@ -497,6 +499,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		fprintf(stderr, "skip: the processor has no AVX2, or EAL does not allow it\n");
 		exit(77);
 	}
+#else
+	require(rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_DISABLED) == 0, "no vectors");
 #endif
 	pools_create();
 	return 0;
