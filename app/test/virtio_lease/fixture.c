@@ -40,9 +40,9 @@ _run_in_all_modes(const struct CMUnitTest *tests, size_t n)
 static unsigned int requests;
 
 /* Weak: a test may bring the driver's own. */
-__rte_weak struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
+__attribute__((weak)) struct vlease_doorbell vlease_doorbells[VLEASE_MAX_DOORBELLS];
 
-__rte_weak void
+__attribute__((weak)) void
 vlease_request_doorbell(uint32_t slot)
 {
 	assert_int_equal(slot, SLOT);
