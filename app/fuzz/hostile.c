@@ -24,7 +24,6 @@ hostile_attach(struct hostile *h, const struct vlease_queue_config *config, bool
 	h->config = config;
 	h->rx = rx;
 	h->lied = false;
-	h->overwrote = false;
 	h->in_burst = false;
 }
 
@@ -244,10 +243,9 @@ write_any(struct hostile *h, struct input *in)
 {
 	size_t bytes = hostile_ring_bytes(h->config, h->rx);
 
-	if (h->in_burst)
+	if (h->in_burst && !h->rx)
 		return;
 	h->lied = true;
-	h->overwrote = true;
 	write_bytes(h->config->ring, bytes, in);
 }
 

@@ -21,10 +21,9 @@ struct hostile {
 	const struct vlease_queue_config *config;
 	bool rx;
 	bool lied;		/**< it has broken the rules */
-	bool overwrote;		/**< it has written what only the driver may write */
 	/**
-	 * While the driver is in a burst: it must not write what only the driver may write. The
-	 * FIFO of a split receive queue is there, and no burst can look at all of it all the time.
+	 * While the driver is in a burst. On a transmit queue it must not write then what only the
+	 * driver may write: the chains that a burst follows are there.
 	 */
 	bool in_burst;
 };

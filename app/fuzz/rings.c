@@ -108,7 +108,7 @@ broken(void)
 	return queue.rx ? queue.rxq->broken : queue.txq->broken;
 }
 
-/** Where each mbuf is. A lost one is forgiven if the device may have overwritten the FIFO. */
+/** Where each mbuf is. */
 static void
 check_accounts(void)
 {
@@ -118,7 +118,7 @@ check_accounts(void)
 	if (!queue.rx)
 		require(vlease_txq_pending(queue.txq) <= queue.config.size,
 			"no more ids are free than there are");
-	else if (!queue.hostile.overwrote)
+	else
 		require(n_free + queue.pool->n_app + vlease_rxq_posted(queue.rxq) == POOL_SIZE,
 			"free, posted and received mbufs are all there are");
 }
@@ -379,7 +379,6 @@ lose_or_find_doorbell(void)
 static void
 reclaim(void)
 {
-	bool overwrote = queue.hostile.overwrote;
 	int ret;
 
 	loads_left = 0;
@@ -392,7 +391,6 @@ reclaim(void)
 		"a queue is empty after reclaim");
 	require(!broken(), "a queue works after reclaim");
 	hostile_attach(&queue.hostile, &queue.config, queue.rx, queue.shuffle);
-	queue.hostile.overwrote = overwrote;
 }
 
 /** Let the device have its turn in the middle of what the driver does next. */
@@ -482,8 +480,7 @@ end(void)
 	reclaim();
 	while (queue.n_held > 0)
 		pool_app_frees(queue.held[--queue.n_held]);
-	require((queue.rx && queue.hostile.overwrote) ||
-		(pool_look(queue.pool) == POOL_SIZE && pool_look(queue.other) == POOL_SIZE),
+	require(pool_look(queue.pool) == POOL_SIZE && pool_look(queue.other) == POOL_SIZE,
 		"all mbufs are back");
 	vlease_set_doorbell(SLOT, NULL);
 	free(queue.config.ring);

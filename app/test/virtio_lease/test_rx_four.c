@@ -409,8 +409,7 @@ no_ring_is_looked_at_without_a_doorbell(void **state)
 	ring = rx.q->desc;
 	vlease_set_doorbell(SLOT, NULL);
 	rx.q->desc = nothing;
-	if (!rx.q->packed)
-		rx.q->avail = nothing;
+	rx.q->avail = nothing;
 	rx.q->used = nothing;
 	assert_int_equal(rx.burst(rx.q, m, BURST), 0);
 	assert_int_equal(vlease_doorbells[SLOT].busy, 0);

@@ -61,7 +61,7 @@ rx_unfold(struct vlease_rxq *q, uint16_t pos)
 /** The mbuf of the used descriptor at pos, of which the word is at hand. */
 static inline int
 rx_take_used(struct vlease_rxq *q, uint16_t pos, uint64_t used, struct rte_mbuf **mbuf,
-	     const uint16_t mask, const bool in_order)
+	     uint16_t *free_ids, const uint16_t mask, const bool in_order)
 {
 	const uint16_t place = pos & mask, id = vlease_packed_word_id(used);
 	uintptr_t word;
@@ -77,7 +77,7 @@ rx_take_used(struct vlease_rxq *q, uint16_t pos, uint64_t used, struct rte_mbuf 
 		if (unlikely(word & VLEASE_SLOT_IDLE))
 			return 0;
 		q->slots[id] = word | VLEASE_SLOT_IDLE;
-		q->free_ids[place] = id;
+		free_ids[place] = id;
 	}
 	rte_prefetch0((void *)word);
 	*mbuf = (struct rte_mbuf *)word;
@@ -90,6 +90,7 @@ rx_take_waiting(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, uint1
 {
 	const struct vlease_packed_desc *ring = q->packed_desc;
 	const uint16_t mask = q->mask, size = q->size;
+	uint16_t *free_ids = vlease_rxq_free_ids(q);
 	uint16_t pos = q->used_cons, i;
 	uint64_t used;
 
@@ -98,7 +99,8 @@ rx_take_waiting(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, uint1
 		used = vlease_packed_load(&ring[pos & mask]);
 		if (!vlease_packed_is_used(used, pos, size))
 			break;
-		if (unlikely(!rx_take_used(q, pos, used, &mbufs[i], mask, in_order))) {
+		if (unlikely(!rx_take_used(q, pos, used, &mbufs[i], free_ids, mask,
+					   in_order))) {
 			*waiting = i + 1;
 			return i;
 		}
@@ -111,14 +113,7 @@ static inline int
 rx_take(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf, const bool in_order)
 {
 	return rx_take_used(q, pos, vlease_packed_load(&q->packed_desc[pos & q->mask]), mbuf,
-			    q->mask, in_order);
-}
-
-static __rte_noinline void
-rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order)
-{
-	for (; from != to && !in_order; from++)
-		q->slots[q->free_ids[from & q->mask]] &= ~VLEASE_SLOT_IDLE;
+			    vlease_rxq_free_ids(q), q->mask, in_order);
 }
 
 /** From the last to the first: rule P1. */
@@ -129,6 +124,7 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 	struct vlease_packed_desc *ring = q->packed_desc;
 	const uint16_t hdr_size = rx_hdr_size(q, offloads);
 	const uint16_t offset = q->buf_offset, mask = q->mask, size = q->size;
+	const uint16_t *free_ids = vlease_rxq_free_ids(q);
 	const uint16_t head = q->free_head;
 	const uint32_t len = q->buf_len;
 	uint16_t i = n, at, id;
@@ -136,7 +132,7 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 
 	while (i-- > 0) {
 		at = head + i;
-		id = in_order ? at & mask : q->free_ids[at & mask];
+		id = in_order ? at & mask : free_ids[at & mask];
 		word = vlease_packed_word(len, id, vlease_packed_avail_flags(at, size) |
 						   VLEASE_DESC_WRITE);
 		q->slots[id] = (uintptr_t)mbufs[i];

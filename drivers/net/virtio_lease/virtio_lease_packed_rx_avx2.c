@@ -22,12 +22,6 @@ rx_is_next_used(const struct vlease_rxq *q)
 				     q->size);
 }
 
-static __rte_always_inline const uint16_t *
-rx_posted_ids(const struct vlease_rxq *q)
-{
-	return q->free_ids;
-}
-
 static __rte_always_inline const void *
 rx_used_entry(const struct vlease_rxq *q, uint16_t slot)
 {

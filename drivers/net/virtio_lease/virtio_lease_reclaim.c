@@ -61,8 +61,7 @@ is_free(const struct ownership *o, unsigned int id)
 
 /**
  * Whether a free id has a slot that is not idle. So it is while the owner posts, when it has
- * taken no buffer that is not also given back; or somebody has written over the FIFO, which of a
- * split ring is where the device can.
+ * taken no buffer that is not also given back; or somebody has written over the FIFO.
  */
 static bool
 has_posted_free_id(const struct ownership *o, const uintptr_t *slots, uint16_t size)
@@ -195,9 +194,7 @@ give_back(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n,
 int
 vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
-	const struct vlease_avail *avail = RTE_PTR_ADD(c->ring, vlease_avail_offset(c->size));
-	const uint16_t *ids = vlease_is_packed(c) ? (const uint16_t *)&q->slots[c->size] :
-			      avail->ring;
+	const uint16_t *ids = (const uint16_t *)&q->slots[c->size];
 	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));
 	struct ownership *o = ownership_new(c->size);

@@ -25,22 +25,11 @@ reset_split_ring(struct vlease_rxq *q)
 {
 	unsigned int i;
 
-	vlease_rxq_interrupt(q, false);
 	for (i = 0; i < q->size; i++) {
 		q->desc[i].len = rte_cpu_to_le_32(q->buf_len);
 		q->desc[i].flags = RTE_LE16(VLEASE_DESC_WRITE);
 		q->avail->ring[i] = rte_cpu_to_le_16(i);
 	}
-}
-
-static void
-reset_packed_ring(struct vlease_rxq *q)
-{
-	unsigned int i;
-
-	vlease_rxq_interrupt(q, false);
-	for (i = 0; i < q->size; i++)
-		q->free_ids[i] = i;
 }
 
 void
@@ -51,12 +40,13 @@ vlease_rxq_reset(struct vlease_rxq *q)
 	q->free_head = 0;
 	q->used_cons = 0;
 	memset(q->desc, 0, vlease_layout_bytes(q->size, q->packed));
-	if (q->packed)
-		reset_packed_ring(q);
-	else
+	vlease_rxq_interrupt(q, false);
+	if (!q->packed)
 		reset_split_ring(q);
-	for (i = 0; i < q->size; i++)
+	for (i = 0; i < q->size; i++) {
 		q->slots[i] = VLEASE_SLOT_IDLE;
+		vlease_rxq_free_ids(q)[i] = i;
+	}
 	q->rung = 0;
 	q->broken = VLEASE_INTACT;
 }
@@ -124,7 +114,6 @@ vlease_rxq_init(struct vlease_rxq *q, const struct vlease_queue_config *c)
 
 	if (vlease_is_packed(c)) {
 		q->packed_desc = c->ring;
-		q->free_ids = (uint16_t *)&q->slots[c->size];
 		q->device_event = RTE_PTR_ADD(c->ring, vlease_packed_device_offset(c->size));
 	} else {
 		q->desc = c->ring;

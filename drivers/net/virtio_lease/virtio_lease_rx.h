@@ -49,9 +49,6 @@ static uint16_t rx_waiting(struct vlease_rxq *q, uint16_t limit);
 static int rx_take(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf,
 		   const bool in_order);
 
-/** Undo this for the positions from..to: their used entries wait for a later burst. */
-static void rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order);
-
 /** Bytes that the device has written, it says, to the buffer of the used entry at pos. */
 static uint32_t rx_used_len(const struct vlease_rxq *q, uint16_t pos);
 
@@ -69,6 +66,14 @@ static uint16_t rx_place(const struct vlease_rxq *q);
 static void rx_keep_quiet(struct vlease_rxq *q);
 
 /* ---- What they share ---- */
+
+/** Undo rx_take() for the positions from..to: their used entries wait for a later burst. */
+static __rte_noinline void
+rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order)
+{
+	for (; from != to && !in_order; from++)
+		q->slots[vlease_rxq_free_ids(q)[from & q->mask]] &= ~VLEASE_SLOT_IDLE;
+}
 
 static __rte_cold void
 rx_break(struct vlease_rxq *q, enum vlease_broken cause)

@@ -44,9 +44,6 @@ static uint16_t rx_limit(struct vlease_rxq *q, uint16_t nb_pkts);
 /** Whether one that it has not taken waits, if it has taken fewer. */
 static bool rx_is_next_used(const struct vlease_rxq *q);
 
-/** The ids of the buffers in the order in which they were posted; the FIFO of free ids is there. */
-static const uint16_t *rx_posted_ids(const struct vlease_rxq *q);
-
 /** The used entry at @p slot. */
 static const void *rx_used_entry(const struct vlease_rxq *q, uint16_t slot);
 
@@ -83,11 +80,11 @@ rx_in_a_row(void)
 
 /** Whether the ids that were posted from @p slot on, or will be posted, are those of the slots. */
 static __rte_always_inline bool
-rx_ids_are_slots(const struct vlease_rxq *q, uint16_t slot, const bool in_order)
+rx_ids_are_slots(struct vlease_rxq *q, uint16_t slot, const bool in_order)
 {
 	const uint64_t four = slot * UINT64_C(0x0001000100010001) + UINT64_C(0x0003000200010000);
 
-	return in_order || *(const rx_four_ids_t *)&rx_posted_ids(q)[slot] == four;
+	return in_order || *(const rx_four_ids_t *)&vlease_rxq_free_ids(q)[slot] == four;
 }
 
 /**
@@ -96,7 +93,7 @@ rx_ids_are_slots(const struct vlease_rxq *q, uint16_t slot, const bool in_order)
  * at, so this begins the burst; the function that goes on begins it again, and ends it.
  */
 static __rte_always_inline bool
-rx_goes_in_fours(const struct vlease_rxq *q, uint16_t nb_pkts, const bool in_order)
+rx_goes_in_fours(struct vlease_rxq *q, uint16_t nb_pkts, const bool in_order)
 {
 	uint16_t slot;
 

@@ -167,10 +167,7 @@ struct vlease_rxq {
 		struct vlease_desc *desc;
 		struct vlease_packed_desc *packed_desc;
 	};
-	union {
-		struct vlease_avail *avail;
-		uint16_t *free_ids;	/**< packed: behind slots[] */
-	};
+	struct vlease_avail *avail;	/**< split */
 	union {
 		const struct vlease_used *used;
 		const struct vlease_packed_event *device_event;
@@ -195,11 +192,11 @@ struct vlease_rxq {
 	uint16_t vq_index;
 
 	/**
-	 * Changed by every burst. The FIFO of free ids is the avail ring itself: the slots from
-	 * free_head, which is the avail index, up to used_cons + size. One used entry frees one
-	 * id, so the device's place in the used ring is also the end of the FIFO, and a device
-	 * that uses buffers in order leaves all slots as they are. Packed, the FIFO is free_ids:
-	 * the ring itself, where the same ids stand, is the device's to write.
+	 * Changed by every burst. Free ids stand in the FIFO from free_head, which split is the
+	 * avail index, up to used_cons + size. One used entry frees one id, so the device's place
+	 * in the used ring is also the end of the FIFO, and a device that uses buffers in order
+	 * leaves the FIFO as it is. The same ids stand in the ring, which is not looked at: it is
+	 * where the device can write.
 	 */
 	uint16_t free_head __rte_cache_aligned;
 	uint16_t used_cons;
@@ -213,9 +210,15 @@ struct vlease_rxq {
 	uint8_t offloads;	/**< VLEASE_RX_CHECKSUM and so on: what else a frame needs */
 	struct vlease_rx_stats stats;
 
-	/** The mbuf of each id; behind them, packed, the FIFO of ids. */
+	/** The mbuf of each id; behind them the FIFO of ids. */
 	uintptr_t slots[] __rte_cache_aligned;
 };
+
+static inline uint16_t *
+vlease_rxq_free_ids(struct vlease_rxq *q)
+{
+	return (uint16_t *)&q->slots[q->size];
+}
 
 /** Counters of a transmit queue. */
 struct vlease_tx_stats {

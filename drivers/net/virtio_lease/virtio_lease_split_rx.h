@@ -49,9 +49,22 @@ rx_unfold(struct vlease_rxq *q, uint16_t pos)
 	return 1;
 }
 
+/**
+ * Put an id into a place of the FIFO and of the avail ring. A device that uses buffers in order
+ * brings every place the id that it has already; then no line of either is written.
+ */
+static __rte_always_inline void
+rx_give_id(struct vlease_rxq *q, uint16_t *free_ids, uint16_t place, uint16_t id)
+{
+	if (free_ids[place] == id)
+		return;
+	free_ids[place] = id;
+	q->avail->ring[place] = rte_cpu_to_le_16(id);
+}
+
 static inline int
 rx_take_used(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf,
-	     const struct vlease_used *used, struct vlease_avail *avail, const uint16_t mask,
+	     const struct vlease_used *used, uint16_t *free_ids, const uint16_t mask,
 	     const bool in_order)
 {
 	const uint16_t slot = pos & mask;
@@ -71,7 +84,7 @@ rx_take_used(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf,
 			return 0;
 		rte_prefetch0((void *)word);
 		q->slots[id] = word | VLEASE_SLOT_IDLE;
-		vlease_set_avail(avail, slot, id);
+		rx_give_id(q, free_ids, slot, id);
 	}
 	*mbuf = (struct rte_mbuf *)word;
 	return 1;
@@ -82,13 +95,13 @@ rx_take_waiting(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, uint1
 		const bool in_order)
 {
 	const struct vlease_used *used = q->used;
-	struct vlease_avail *avail = q->avail;
 	const uint16_t pos = q->used_cons, mask = q->mask;
+	uint16_t *free_ids = vlease_rxq_free_ids(q);
 	uint16_t i;
 
 	n = RTE_MIN(rx_waiting(q, n), n);
 	for (i = 0; i < n; i++)
-		if (!rx_take_used(q, pos + i, &mbufs[i], used, avail, mask, in_order))
+		if (!rx_take_used(q, pos + i, &mbufs[i], used, free_ids, mask, in_order))
 			break;
 	*waiting = n;
 	return i;
@@ -97,17 +110,7 @@ rx_take_waiting(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, uint1
 static inline int
 rx_take(struct vlease_rxq *q, uint16_t pos, struct rte_mbuf **mbuf, const bool in_order)
 {
-	return rx_take_used(q, pos, mbuf, q->used, q->avail, q->mask, in_order);
-}
-
-static __rte_noinline void
-rx_untake(struct vlease_rxq *q, uint16_t from, uint16_t to, const bool in_order)
-{
-	for (; from != to && !in_order; from++) {
-		uint16_t id = rte_le_to_cpu_16(q->avail->ring[from & q->mask]) & q->mask;
-
-		q->slots[id] &= ~VLEASE_SLOT_IDLE;
-	}
+	return rx_take_used(q, pos, mbuf, q->used, vlease_rxq_free_ids(q), q->mask, in_order);
 }
 
 static inline void
@@ -116,12 +119,12 @@ rx_show(struct vlease_rxq *q, struct rte_mbuf **mbufs, uint16_t n, const bool in
 {
 	const uint16_t hdr_size = rx_hdr_size(q, offloads);
 	const uint16_t offset = q->buf_offset, mask = q->mask;
+	const uint16_t *free_ids = vlease_rxq_free_ids(q);
 	uint16_t head = q->free_head;
 	uint16_t i, id;
 
 	for (i = 0; i < n; i++, head++) {
-		id = in_order ? head & mask :
-		     rte_le_to_cpu_16(q->avail->ring[head & mask]) & mask;
+		id = in_order ? head & mask : free_ids[head & mask];
 		q->slots[id] = (uintptr_t)mbufs[i];
 		q->desc[id].addr = rte_cpu_to_le_64(rx_buffer_iova(mbufs[i], offset, hdr_size));
 	}

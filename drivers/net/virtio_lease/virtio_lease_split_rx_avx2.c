@@ -19,12 +19,6 @@ rx_is_next_used(const struct vlease_rxq *q __rte_unused)
 	return true;
 }
 
-static __rte_always_inline const uint16_t *
-rx_posted_ids(const struct vlease_rxq *q)
-{
-	return q->avail->ring;
-}
-
 static __rte_always_inline const void *
 rx_used_entry(const struct vlease_rxq *q, uint16_t slot)
 {
