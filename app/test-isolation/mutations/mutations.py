@@ -17,7 +17,7 @@ HELLO = """\
 		return -EPROTO;
 	peer->pid ="""
 GREETED = "if (peer->process == NULL || ancillary->fd >= 0)"
-CLAIM = "if (!slot_claim(slot, BAR_LEASE_LEASED)"
+CLAIM = "if (ret == 0 && !slot_claim(slot, BAR_LEASE_LEASED)"
 
 MUTATIONS = [
     # What the others are compared with.
