@@ -194,6 +194,7 @@ give_back(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int n,
 int
 vlease_rxq_reclaim(struct vlease_rxq *q, const struct vlease_queue_config *c)
 {
+	/* Not vlease_rxq_free_ids(), which believes q->size. */
 	const uint16_t *ids = (const uint16_t *)&q->slots[c->size];
 	uint64_t pinned = rte_pktmbuf_priv_flags(c->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF;
 	uint16_t nfree = (uint16_t)(c->size - vlease_rxq_posted(q));

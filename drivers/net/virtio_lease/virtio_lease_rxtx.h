@@ -214,6 +214,7 @@ struct vlease_rxq {
 	uintptr_t slots[] __rte_cache_aligned;
 };
 
+/** The FIFO of free ids, for the owner. */
 static inline uint16_t *
 vlease_rxq_free_ids(struct vlease_rxq *q)
 {
