@@ -13,13 +13,14 @@
  * received one: that shows that it holds a lease, so that nobody else uses the pool.
  *
  * What becomes of it is in the file FILE: struct sequence_results. It obeys orders on standard
- * input, and answers the last three with one line of JSON each:
+ * input, and answers those that ask with one line of JSON each:
  *
  *	own SHARE SENDER TABLE	poll the queues of a share, as this sender; the file TABLE is what
  *				came to them so far
  *	die PLAN		see death_plan()
  *	stop			send no more, but go on receiving
  *	flows			the next number of each flow sent, and of each flow received
+ *	heap			how many bytes of the process' own heap are in use
  *	buffers			stop the ports; how many mbufs are missing from the pools
  *	quit			end, as at the end of file
  *
@@ -30,6 +31,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -308,6 +310,14 @@ order_flows(void)
 }
 
 static void
+order_heap(void)
+{
+	struct mallinfo2 heap = mallinfo2();
+
+	printf("{\"used\":%zu}\n", heap.uordblks + heap.hblkhd);
+}
+
+static void
 order_buffers(void)
 {
 	unsigned int i;
@@ -336,6 +346,8 @@ obey(const char *order)
 		sending = false;
 	else if (strcmp(order, "flows") == 0)
 		order_flows();
+	else if (strcmp(order, "heap") == 0)
+		order_heap();
 	else if (strcmp(order, "buffers") == 0)
 		order_buffers();
 	else if (strcmp(order, "quit") == 0)
