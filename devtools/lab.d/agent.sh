@@ -73,11 +73,18 @@ request_doorbells() { od -An -t u8 "$run/doorbells"; }
 
 request_trace_clear() { stat -c %s "$run/qemu.log" >"$run/trace-start"; }
 
-# Where the processors of a guest are that says nothing any more, and what they wait for.
-processors_of_guest() {
+# Makes a guest that says nothing any more write to its console what its processors do and which
+# tasks are blocked, and end. What QEMU knows of the processors is printed.
+wake_guest() {
+	local second
 	monitor 'info registers -a' | grep -E '^CPU#|^[ER]IP=|RSP=' || true
 	monitor 'info lapic 0' | grep -E 'LVTT|Timer|IRR|ISR' || true
 	monitor 'info lapic 1' | grep -E 'LVTT|Timer|IRR|ISR' || true
+	monitor nmi || true
+	for ((second = 0; second < 20; second++)); do
+		kill -0 "$guest" 2>/dev/null || break
+		sleep 1
+	done
 }
 
 # monitor COMMAND: one command of QEMU's human monitor, over the machine protocol, whose replies

@@ -23,10 +23,12 @@ accelerator_args() {
 }
 
 # An emulated processor on a busy host can miss ticks for long: without no_timer_check the kernel
-# panics at boot ("timer doesn't work"), and its stall detectors would blame the test.
+# panics at boot ("timer doesn't work"), and its stall detectors would blame the test. At an NMI it
+# says what each processor does and which tasks are blocked: see wake_guest.
 kernel_line() {
 	echo "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=nopt nokaslr mitigations=off" \
 		"no_timer_check watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
+		"unknown_nmi_panic panic_print=0xc0" \
 		"root=/dev/nvme0n1 rw rootfstype=ext4 init=/first-init hugepages=700 ${kernel_extra-}"
 }
 

@@ -155,7 +155,7 @@ verdict() {
 		failed=$((failed + 1))
 		failures+=("$2 $3: $(tail -n 1 "$6")")
 		echo "not ok $2 $3 ($4 s) - $5"
-		tail -n 100 "$6" | sed 's/^/    /'
+		tail -n 200 "$6" | sed 's/^/    /'
 		;;
 	esac
 }
@@ -268,9 +268,11 @@ lost_guest() {
 	fi
 	{
 		echo 'the guest was lost; the end of its console and of what QEMU said:'
-		tail -n 60 "$run/console.log"
+		! kill -0 "$guest" 2>/dev/null || wake_guest
+		tail -n 150 "$run/console.log"
 		tail -n 20 "$run/qemu.stderr"
-		! kill -0 "$guest" || processors_of_guest
+		echo "the guest was lost at $(grep -aoE 'RIP: [^ ]+|^.*task:[^ ]+ +state:D' \
+			"$run/console.log" | sed 's/^\[[^]]*\] *//; s/ \+/ /g' | sort -u | paste -sd ';')"
 	} >>"$log" 2>&1
 	verdict failed "$where" "$current" $((SECONDS - boot_began)) \
 		"$(scenario_summary "$current")" "$log"
