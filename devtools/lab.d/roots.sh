@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
 #
-# Two Debian roots. bookworm: the guest's file system and, as a chroot, the place where the
-# project is built. trixie: QEMU 10.0 and the place where modules for Linux 7.2 are built.
+# Three Debian roots. bookworm: the guest's file system and, as a chroot, the place where the
+# project is built. trixie: QEMU 10.0 and the place where modules for Linux 7.2 are built. qemu: no
+# more than QEMU 11.1, which most machines are run by: see qemu() in machine.sh.
 
 kernels=(6.12 7.2)
 
@@ -23,6 +24,7 @@ bookworm_packages=(
 )
 
 trixie_packages=(qemu-system-x86 seabios gcc make kmod dkms)
+qemu_packages=(qemu-system-x86 seabios)
 
 install_host_packages() {
 	local pair missing=()
@@ -74,6 +76,22 @@ make_trixie_root() {
 		die 'the QEMU of trixie is not 10.0'
 }
 
+sources_of_qemu() { sources_of trixie; }
+
+make_qemu_root() {
+	local root=$lab_dir/roots/qemu settings=$lab_dir/apt/qemu.settings index packages
+	find_mirrors
+	index=$(open_index qemu sources_of_qemu)
+	apt_settings >"$settings"
+	echo 'APT::Default-Release "trixie-backports";' >>"$settings"
+	packages=${qemu_packages[*]}
+	rm -rf --one-file-system "$root"
+	usable_sources "$index" | mmdebstrap --mode=root --variant=extract --aptopt="$settings" \
+		--include="$packages" trixie "$root" -
+	[[ $(program_of "$root" qemu-system-x86_64 --version) == *' version 11.1.'* ]] ||
+		die 'the QEMU of trixie-backports is not 11.1'
+}
+
 start_bookworm_root() {
 	local packages="${bookworm_packages[*]}"
 	start_step bookworm-root "6.12 $packages" make_bookworm_root
@@ -82,10 +100,18 @@ start_bookworm_root() {
 start_roots() {
 	local packages
 	[[ -e $lab_dir/stamps/bookworm-root && -e $lab_dir/stamps/trixie-root ]] ||
-		say "making two Debian roots in $lab_dir/roots (1.5 GB, a few minutes, once)"
+		say "making three Debian roots in $lab_dir/roots (1.6 GB, a few minutes, once)"
 	start_bookworm_root
 	packages="${trixie_packages[*]}"
 	start_step trixie-root "7.2 $packages" make_trixie_root
+	packages="${qemu_packages[*]}"
+	start_step qemu-root "11.1 $packages" make_qemu_root
+}
+
+# program_of ROOT NAME ARG...: runs on this machine, by the root's own dynamic loader.
+program_of() {
+	"$1/usr/lib64/ld-linux-x86-64.so.2" --library-path "$1/usr/lib/x86_64-linux-gnu" \
+		${preload:+--preload "$preload"} "$1/usr/bin/$2" "${@:3}"
 }
 
 kernel_release() { cat "$lab_dir/roots/${root_of_kernel[$1]}/kernel-release"; }

@@ -41,7 +41,7 @@ tool = Ethtool("ethtool", [f"{EXAMPLES}/ethtool-shared", "--lcores", "0@0,1@1", 
 tool.expect(tool.PROMPT)
 tool.asks("drvinfo", *(f"Port {port} driver: net_virtio_lease" for port, _ in enumerate(PORTS)))
 tool.asks("link", *(f"Port {port}: Up" for port, _ in enumerate(PORTS)))
-for sizes in ((128, 256), (64, 512)):
+for sizes in ((128, 256), (64, 128)):
     tool.asks(f"ringparam 0 {sizes[1]} {sizes[0]}")
     tool.asks("ringparam 0", f"Rx Pending: {sizes[0]} ", f"Tx Pending: {sizes[1]} ")
     (status, _, count, _), queues = registers(0)

@@ -13,7 +13,7 @@ from lease import (Leases, bind_ports, cast, free_buffers, queues_of, slice_name
                    wait_for_leases)
 
 ROUNDS = 5
-SIZES = (512, 256)  # descriptors of a ring, in turn
+SIZES = (128, 256)  # descriptors of a ring, in turn
 BOUND_S = 20        # half a second for each port by the driver, and much more by emulation
 
 bind_ports()
