@@ -87,6 +87,7 @@ destroy_takes_leave(void **state)
 	assert_true(eventually(is_let_go_of, NULL));
 	hand_destroy();
 	wait_told(BAR_LEASE_EVENT_HUNG_UP, -1);
+	interrupts_pass();
 	assert_int_equal(bar_lessor_count_lessees(world.lessor), 0);
 	assert_int_equal(slice_info(0).former, 0);
 	wait_state(1, BAR_LEASE_FREE);
