@@ -541,6 +541,7 @@ check(total["duplicated"] == 0, "packets arrived twice")
 check(lost_buffers == 0, "mbufs are missing from pools")
 check(total["reordered"] == total["foreign"] == 0, "packets arrived late, or that nobody sent")
 if DEATHS >= LOOKS:
+    check(last == first, f"{first} has become {last}")
     # Half of the least that malloc() gives out; less, for few deaths, than what is under way.
     check(heap[-1] - heap[0] < 16 * DEATHS or DEATHS < 50,
           "the primary's heap grows by 16 bytes for each death, or more")
