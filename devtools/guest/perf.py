@@ -118,7 +118,7 @@ def measure_round(testpmd, burst):
     _, count, doorbells = difference(samples[0], samples[-1])
     if count == 0:
         return None, found
-    rates = [packets / seconds for seconds, packets, _ in map(difference, samples, samples[1:])]
+    rates = [moved / seconds for seconds, moved, _ in map(difference, samples, samples[1:])]
     return {"packets_per_second": statistics.median(rates),
             "doorbells_per_packet": doorbells / count}, found
 
