@@ -170,7 +170,8 @@ def free_buffers(primary):
     """(free, all) mbufs of the pool that the processes share; caches of all lcores included."""
     dump = primary.cmd("dump_mempool mb_pool_0")
     count = {name: int(value) for name, value in re.findall(r"^ *(\w+)=(\d+)$", dump, re.M)}
-    return count["total_cache_count"] + count["common_pool_count"], count["size"]
+    cached = count["total_cache_count"] if count["cache_size"] else 0
+    return cached + count["common_pool_count"], count["size"]
 
 
 def in_place(pid, names):

@@ -28,7 +28,8 @@
  *
  * So no mbuf ever has two owners. Lost are those that the owner had in its hands: taken from the
  * pool and not yet posted (one refill batch), completed and not yet put into the pool (one
- * completion batch), and what the application held.
+ * completion batch), what was on its way between an lcore's cache and the pool, and what the
+ * application held.
  *
  * Low bits of a slot, free because an mbuf is aligned to a cache line:
  */
