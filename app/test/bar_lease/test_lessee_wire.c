@@ -209,10 +209,10 @@ asks_again(void *arg)
 static void
 announcement_of_all_wakes_all(void **state)
 {
-	uint64_t before = lease_clock();
 	unsigned int i;
 
 	create();
+	world.pauses_never_end = true;
 	for (i = 0; i < 2; i++) {
 		bar_lessee_request(hand.lessee, i);
 		hear(LEASE_REQUEST, i);
@@ -223,7 +223,6 @@ announcement_of_all_wakes_all(void **state)
 		assert_true(eventually(asks_again, &i));
 		hear(LEASE_REQUEST, i);
 	}
-	assert_true(lease_clock() - before < 900 * 1000000ULL);
 }
 
 static void
