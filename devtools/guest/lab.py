@@ -317,7 +317,7 @@ class Telemetry:
 
     def __init__(self, prefix):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(10)
+        self._socket.settimeout(60)
         self._socket.connect(f"/var/run/dpdk/{prefix}/dpdk_telemetry.v2")
         self.info = json.loads(self._socket.recv(1024))
 

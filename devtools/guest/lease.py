@@ -2,6 +2,7 @@
 # Copyright(c) 2026 The dpdk-bar-lease authors
 """The cast of the main job: a primary that owns both devices, and secondaries on leases."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -31,7 +32,8 @@ def polling_threads(pid):
     """EAL's workers or, where there are none, the main thread."""
     workers = []
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/comm") as comm:
+        with (contextlib.suppress(FileNotFoundError, ProcessLookupError),
+              open(f"/proc/{pid}/task/{thread}/comm") as comm):
             if comm.read().startswith("rte-worker"):
                 workers.append(thread)
     return workers or [str(pid)]
@@ -74,15 +76,20 @@ def kill_at_full_speed(victim):
 
 
 def process(number, *, name=None, devargs=None, processes=PROCESSES, share=SHARE, eal=(), app=(),
-            **options):
-    """Process 0 is the primary; the others are secondaries. {port} in devargs is the port."""
+            wait=120, **options):
+    """
+    Process 0 is the primary; the others are secondaries. {port} in devargs is the port. Paced once
+    it is up, so with wait=0 never: all the threads that are yet to come would be.
+    """
     devices = PORTS if devargs is None else [f"{port},{devargs.format(port=port)}"
                                              for port in PORTS]
     started = Testpmd(name or ("primary" if number == 0 else f"secondary{number}"),
                       devices=devices, plugins=[driver_plugin()], secondary=number > 0,
                       proc_id=number, num_procs=processes, queues=processes * share,
-                      cpu=number % 2, eal=(*MEMPOOL, *eal), app=("--nb-ports=2", *app), **options)
-    pace(started.pid)
+                      cpu=number % 2, eal=(*MEMPOOL, *eal), app=("--nb-ports=2", *app), wait=wait,
+                      **options)
+    if wait:
+        pace(started.pid)
     return started
 
 

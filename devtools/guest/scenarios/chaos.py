@@ -32,7 +32,7 @@ RATE = 200      # packets/s that a process sends: the taps' queues never fill up
 RESERVE = 3     # processes whose EAL is up, beside those that ask for leases already
 PATIENCE = 60   # seconds until a share must be served again
 LOOKS = 10      # at what the primary has
-AFTERMATH_S = 4  # in which each flow sends something to its last receiver
+AFTERMATH_S = 4  # at RATE, in which each flow sends something to its last receiver
 FILES = "/dev/shm"
 LIMIT = "/sys/fs/cgroup/doomed"
 GRACE_MS = 50   # that the operator gives to who stopped or hangs
@@ -472,7 +472,9 @@ def living():
 
 last, used = at_rest()
 heap.append(used)
-time.sleep(AFTERMATH_S)
+goals = [(process, process.results.sent + RATE * AFTERMATH_S) for process in living()]
+wait_until(lambda: all(process.results.sent >= goal for process, goal in goals), PATIENCE,
+           "each flow sends again")
 for process in living():
     process.order("stop")
 for process in [share.standby for share in chaos.lessees] + chaos.reserve + chaos.starting:

@@ -4,8 +4,8 @@
 """A kernel with the later form of the uAPI, REVOKE as a feature, serves the same programs"""
 
 from lab import check, load_module, wait_until
-from lease import (Leases, bind_ports, check_isolation, process, queues_of, slice_names,
-                   wait_for_leases)
+from lease import (Leases, bind_ports, check_isolation, kill_at_full_speed, process, queues_of,
+                   slice_names, wait_for_leases)
 
 VICTIM = 1
 
@@ -18,7 +18,7 @@ victim.start()
 wait_for_leases(leases, victim, VICTIM)
 check_isolation(victim, slice_names(VICTIM))
 
-victim.kill()
+kill_at_full_speed(victim)
 wait_until(lambda: leases.are("free", slice_names(VICTIM)), 10, "the dead one's queues are free")
 check(all(end["revoked_at"] > 0 for end in leases.of(slice_names(VICTIM))),
       "a slice was not revoked")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The dpdk-bar-lease authors
-# timeout: 200
+# timeout: 300
 # kernels: 6.12
 """Stock secondaries without root's rights: of another user, and of one in namespaces of its own"""
 

@@ -90,6 +90,7 @@ all_move(0, "packets on each queue of the primary")
 all_move(1, "packets on each queue of the secondary")
 check(leases.all() == held, "leases have changed")
 
+before = received()
 proc_info("--stats-reset")
 after = received()
 check(all(now < then for now, then in zip(after, before)), f"not reset: {before}, then {after}")
