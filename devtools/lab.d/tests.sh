@@ -153,8 +153,8 @@ verdict() {
 		;;
 	*)
 		failed=$((failed + 1))
-		failures+=("$2 $3: $(grep -m 1 -E '^(FAILED|[A-Za-z.]+(Error|Exception|Expired):)' \
-			"$6" || tail -n 1 "$6")")
+		failures+=("$2 $3: $(grep -m 1 '^FAILED' "$6" ||
+			grep -m 1 -E '^[A-Za-z.]+(Error|Exception|Expired):' "$6" || tail -n 1 "$6")")
 		echo "not ok $2 $3 ($4 s) - $5"
 		tail -n 200 "$6" | sed 's/^/    /'
 		;;

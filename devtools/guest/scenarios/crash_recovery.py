@@ -69,8 +69,8 @@ def rate(queues, seconds=0.5):
 
 def all_move(queues):
     before = received(queues)
-    wait_until(lambda: all(now > then for now, then in zip(received(queues), before)), 10,
-               "each of the others' queues receives")
+    wait_until(lambda: all(now > then for now, then in zip(received(queues), before)), 30,
+               f"each of the queues {queues} receives")
 
 
 def missing():
@@ -98,7 +98,6 @@ for number in range(ROUNDS):
     reclaimed.append(sum(primary.xstats(port)["lease_mbufs_reclaimed"] for port in (0, 1)) -
                      buffers)
     kept.append(rate(survivors) / max(usual, 1))
-    all_move(survivors)
     idle = packets(queues_of(VICTIM))
 
     victim = process(VICTIM, name=f"successor{number + 1}", app=NO_CACHE)
@@ -107,6 +106,7 @@ for number in range(ROUNDS):
     taken_over.append((time.monotonic_ns() - killed) / 1e6)
     wait_for_leases(leases, victim, VICTIM)
     check(holdings() == first, f"round {number + 1}: {first} has become {holdings()}")
+    all_move(survivors)
 
     # While nobody forwards, each buffer is in the pool, in a queue, or lost with the dead.
     for each in (victim, survivor, primary):
@@ -116,6 +116,7 @@ for number in range(ROUNDS):
                                     f"at most {IN_HAND} in its hands")
     for each in (victim, survivor, primary):
         each.start()
+    all_move([*survivors, *queues_of(VICTIM)])
 
 report(f"kill to revoked: {milliseconds(revoked)}")
 report(f"kill to reset, buffers back: {milliseconds(freed)}")

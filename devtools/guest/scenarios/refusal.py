@@ -41,7 +41,8 @@ check({entry["slice"]: entry["granted_at"] for entry in leases.of(slice_names(1)
 attempts = sum(entry["refused"] for entry in leases.of(slice_names(1)))
 waited = time.monotonic() - arrived
 report(f"{attempts} requests refused in {waited:.0f} s")
-check(attempts <= len(slice_names(1)) * (waited + 1),
+# By the time stamp counter, whose rate EAL may have estimated.
+check(attempts <= len(slice_names(1)) * (waited / 0.9 + 1),
       "a refused poller asks more often than once a second for each slice")
 
 # When the holder goes, the one who waits gets the queues.

@@ -58,7 +58,7 @@ def state_of(number):
     return {entry["state"] for entry in leases.of(slice_names(number))}
 
 
-def receives_nothing(seconds=2):
+def receives_nothing(seconds=4):
     before = primary.queue_packets(0)["rx"]
     time.sleep(seconds)
     return primary.queue_packets(0)["rx"] == before

@@ -26,10 +26,12 @@
  * - Giving ids back is one store (Rx: used_cons, Tx: free_tail), made before the mbufs go to the
  *   application or to their pool.
  *
- * So no mbuf ever has two owners. Lost are those that the owner had in its hands: taken from the
- * pool and not yet posted (one refill batch), completed and not yet put into the pool (one
- * completion batch), what was on its way between an lcore's cache and the pool, and what the
- * application held.
+ * So no mbuf gets two owners by a queue. By the cache of a pool it can, if the owner is killed in
+ * rte_pktmbuf_free(), which frees a frame that cannot be sent and what a sent clone is attached to.
+ *
+ * Lost are those that the owner had in its hands: taken from the pool and not yet posted (one
+ * refill batch), completed and not yet put into the pool (one completion batch), what was on its
+ * way between an lcore's cache and the pool, and what the application held.
  *
  * Low bits of a slot, free because an mbuf is aligned to a cache line:
  */
