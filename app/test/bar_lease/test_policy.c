@@ -197,6 +197,7 @@ processes_of_a_user_share_their_number(void **state)
 	agent_be_refused(one, 2, EDQUOT, 0);
 	agent_be_refused(other, 3, EDQUOT, 0);
 	agent_say(one, LEASE_RELEASE, 0, lease);
+	wait_state(0, BAR_LEASE_FREE); /* the other is not heard before */
 	agent_get(other, 3);
 	agent_be_refused(one, 2, EDQUOT, 0);
 }
