@@ -31,7 +31,8 @@ wait_for_leases(leases, victim, VICTIM)
 
 def received(queues):
     """Packets so far of each of these queues, of both ports."""
-    return [primary.queue_packets(port)["rx"][queue] for port in (0, 1) for queue in queues]
+    counts = [primary.queue_packets(port)["rx"] for port in (0, 1)]
+    return [count[queue] for count in counts for queue in queues]
 
 
 def packets(queues):
